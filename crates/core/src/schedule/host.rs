@@ -1,0 +1,251 @@
+//! The hosts of a run: what waits at each, what is in flight there, and when it may start again.
+//! A host costs a slot while it has something to remember; slots of others are swept and used again, so that a
+//! million hosts one after another stay few.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rows::RowQueue;
+use super::waiting::{Key, Timers, Try, Waiting};
+use crate::limit::{Rate, RateGate};
+
+/// Where a host stands with the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Nothing to start, or at its cap: looked at again when a row comes or an attempt ends.
+    Idle,
+    /// In line for a start.
+    Ready,
+    /// Held or out of its rate; a timer wakes it.
+    Asleep,
+}
+
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) name: Arc<str>,
+    pub(super) stand: Stand,
+    pub(super) in_flight: u32,
+    /// Rows whose backoff is not over yet.
+    pub(super) backing_off: u32,
+    pub(super) queued: RowQueue,
+    /// Rows whose backoff is over, in that order; `due_live` of them still wait.
+    due: VecDeque<Key>,
+    due_live: u32,
+    hold: Option<Instant>,
+    gate: Option<RateGate>,
+}
+
+impl Host {
+    fn new(name: Arc<str>, rate: Option<Rate>) -> Self {
+        Host {
+            name,
+            stand: Stand::Idle,
+            in_flight: 0,
+            backing_off: 0,
+            queued: RowQueue::default(),
+            due: VecDeque::new(),
+            due_live: 0,
+            hold: None,
+            gate: rate.map(RateGate::new),
+        }
+    }
+
+    /// Whether a row could start if limits allowed it. A host whose retries pile up starts no fresh rows: those are
+    /// parked in a few bytes, retries are not.
+    pub(super) fn has_work(&self) -> bool {
+        self.due_live > 0 || (!self.queued.is_empty() && self.backing_off < MOST_BACKING_OFF)
+    }
+
+    /// Rows that could start if limits allowed it.
+    pub(super) fn backlog(&self) -> usize {
+        self.queued.len() + self.due_live as usize
+    }
+
+    /// When the next start is allowed; not after `now` means now.
+    pub(super) fn opens_at(&self, now: Instant) -> Instant {
+        let gate = self.gate.as_ref().map_or(now, |gate| gate.next(now));
+        self.hold.map_or(gate, |hold| hold.max(gate))
+    }
+
+    pub(super) fn hold(&self) -> Option<Instant> {
+        self.hold
+    }
+
+    /// Extends the hold; never shortens it.
+    pub(super) fn hold_until(&mut self, until: Instant) {
+        self.hold = self.hold.max(Some(until));
+    }
+
+    pub(super) fn on_start(&mut self, now: Instant) {
+        if let Some(gate) = &mut self.gate {
+            gate.take(now);
+        }
+    }
+
+    pub(super) fn push_due(&mut self, key: Key) {
+        self.due.push_back(key);
+        self.due_live += 1;
+    }
+
+    pub(super) fn push_due_front(&mut self, key: Key) {
+        self.due.push_front(key);
+        self.due_live += 1;
+    }
+
+    /// A due row was given up; its key stays in line until it is passed.
+    pub(super) fn on_due_gone(&mut self) {
+        self.due_live -= 1;
+        if self.due_live == 0 {
+            self.due.clear();
+        }
+    }
+
+    pub(super) fn pop_due(&mut self, waiting: &mut Waiting, timers: &mut Timers) -> Option<Try> {
+        while let Some(key) = self.due.pop_front() {
+            if let Some(due) = waiting.take(key) {
+                self.on_due_gone();
+                if due.deadline.is_some() {
+                    timers.on_stale(waiting);
+                }
+                return Some(due);
+            }
+        }
+        None
+    }
+
+    /// Whether nothing would be lost by forgetting the host.
+    fn is_forgettable(&self, now: Instant) -> bool {
+        self.stand == Stand::Idle
+            && self.in_flight == 0
+            && self.backing_off == 0
+            && self.backlog() == 0
+            && self.hold.is_none_or(|hold| hold <= now)
+            && self.gate.as_ref().is_none_or(|gate| gate.is_whole(now))
+    }
+}
+
+/// The hosts by number and by name.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    slots: Vec<Option<Host>>,
+    free: Vec<u32>,
+    names: HashMap<Arc<str>, u32, Seed>,
+    rate: Option<Rate>,
+    sweep_at: usize,
+}
+
+impl Hosts {
+    pub(super) fn new(rate: Option<Rate>, seed: u64) -> Self {
+        Hosts {
+            slots: Vec::new(),
+            free: Vec::new(),
+            names: HashMap::with_hasher(Seed(seed)),
+            rate,
+            sweep_at: FIRST_SWEEP,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of the host with this name.
+    pub(super) fn intern(&mut self, name: &str, now: Instant) -> u32 {
+        if let Some(id) = self.names.get(name) {
+            return *id;
+        }
+        if self.names.len() >= self.sweep_at {
+            self.sweep(now);
+        }
+        let name: Arc<str> = name.into();
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("invariant: fewer than 2^32 hosts at once")
+        });
+        self.slots[id as usize] = Some(Host::new(name.clone(), self.rate));
+        self.names.insert(name, id);
+        id
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Host> {
+        self.slots.iter().flatten()
+    }
+
+    /// Forgets hosts without anything to remember. The next sweep comes when there are twice as many as stayed,
+    /// so that sweeping costs O(1) per new host.
+    fn sweep(&mut self, now: Instant) {
+        for (id, slot) in (0u32..).zip(&mut self.slots) {
+            if slot.as_ref().is_some_and(|host| host.is_forgettable(now))
+                && let Some(host) = slot.take()
+            {
+                self.names.remove(&host.name);
+                self.free.push(id);
+            }
+        }
+        self.sweep_at = (self.names.len() * 2).max(FIRST_SWEEP);
+    }
+}
+
+impl Index<u32> for Hosts {
+    type Output = Host;
+
+    fn index(&self, id: u32) -> &Host {
+        self.slots[id as usize].as_ref().expect("invariant: a host with rows is not forgotten")
+    }
+}
+
+impl IndexMut<u32> for Hosts {
+    fn index_mut(&mut self, id: u32) -> &mut Host {
+        self.slots[id as usize].as_mut().expect("invariant: a host with rows is not forgotten")
+    }
+}
+
+/// Hashes names by folded multiplication, eight bytes at a time: each row is looked up once, so it had better be cheap.
+/// Seeded, so that no input collides in every run.
+#[derive(Clone, Copy, Debug)]
+struct Seed(u64);
+
+impl BuildHasher for Seed {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0 ^ FOLD)
+    }
+}
+
+struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+        self.write_u64(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(FOLD);
+        self.0 = (product as u64) ^ (product >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Rows in backoff at one host above which its fresh rows wait. At 80 bytes each, 1.3 MB.
+const MOST_BACKING_OFF: u32 = 16_384;
+
+/// Hosts below this many are kept even if idle: most come again.
+const FIRST_SWEEP: usize = 16_384;
