@@ -1,0 +1,175 @@
+//! The door for programs that are not async: the same session, each call waiting for its end.
+//!
+//! The futures run on the calling thread; one background thread moves the sockets and timers of a session and of
+//! all its clones. Share one session between threads: connections, cookies and limits are then shared too.
+//! Not to be called from async code: there it would block everything else, and panics.
+//!
+//! ```no_run
+//! let session = gannet::blocking::Session::new(gannet::Options::default())?;
+//! let text = session.get("https://example.com/").send()?.error_for_status()?.text()?;
+//! # Ok::<(), gannet::Error>(())
+//! ```
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gannet_core::{ErrorKind, Phase};
+use http::Method;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+
+use crate::bulk::{BulkOptions, Outcome, source::Target};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::request::{IntoUrl, Request, RequestBuilder};
+use crate::session::verbs;
+
+/// As [`crate::Session`], without async. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Session {
+    session: crate::Session,
+    runtime: Arc<Background>,
+}
+
+/// As [`crate::Response`], without async; what does not wait is the same by `Deref`.
+#[derive(Debug)]
+pub struct Response {
+    response: crate::Response,
+    runtime: Arc<Background>,
+}
+
+/// The runtime behind a session; let go without waiting when the last user is gone.
+#[derive(Debug)]
+struct Background(Option<Runtime>);
+
+impl Session {
+    /// As [`crate::Session::new`]; starts one thread.
+    ///
+    /// # Errors
+    /// As there; kind `resources` if the thread cannot be started.
+    pub fn new(options: Options) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("gannet-blocking")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::io(ErrorKind::Resources, Phase::Prepare, "cannot start a thread", error))?;
+        let session = crate::Session::new(options)?;
+        Ok(Session { session, runtime: Arc::new(Background(Some(runtime))) })
+    }
+
+    /// Starts a request of any method.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder<Session> {
+        RequestBuilder::new(self.clone(), self.session.prepare(method, url))
+    }
+
+    verbs!(RequestBuilder<Session>);
+
+    /// Sends a finished request.
+    ///
+    /// # Errors
+    /// As [`crate::RequestBuilder::send`].
+    pub fn execute(&self, request: Request) -> Result<Response> {
+        let response = self.runtime.wait(self.session.execute(request))?;
+        Ok(Response { response, runtime: self.runtime.clone() })
+    }
+
+    /// As [`crate::Session::fetch_all`]: all of them concurrently, the outcomes in input order.
+    pub fn fetch_all<T: Into<Target>>(
+        &self,
+        targets: impl IntoIterator<Item = T>,
+        options: BulkOptions,
+    ) -> Vec<Outcome> {
+        let fetch = self.session.fetch_all(targets).options(options);
+        self.runtime.wait(fetch.outcomes())
+    }
+
+    /// As [`crate::Session::close`].
+    pub fn close(&self) {
+        self.session.close();
+    }
+}
+
+impl AsRef<crate::Session> for Session {
+    fn as_ref(&self) -> &crate::Session {
+        &self.session
+    }
+}
+
+impl RequestBuilder<Session> {
+    /// Sends the request and waits for the response's head.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`] of the async door.
+    pub fn send(self) -> Result<Response> {
+        self.session.execute(self.request?)
+    }
+}
+
+impl Response {
+    /// As [`crate::Response::error_for_status`].
+    ///
+    /// # Errors
+    /// Kind `status`.
+    pub fn error_for_status(self) -> Result<Self> {
+        let response = self.response.error_for_status()?;
+        Ok(Response { response, runtime: self.runtime })
+    }
+
+    /// As [`crate::Response::bytes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bytes(self) -> Result<Bytes> {
+        self.runtime.wait(self.response.bytes())
+    }
+
+    /// As [`crate::Response::text`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text(self) -> Result<String> {
+        self.runtime.wait(self.response.text())
+    }
+
+    /// As [`crate::Response::json`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn json<T: DeserializeOwned>(self) -> Result<T> {
+        self.runtime.wait(self.response.json())
+    }
+
+    /// As [`crate::Response::chunk`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.runtime.wait(self.response.chunk())
+    }
+}
+
+impl Deref for Response {
+    type Target = crate::Response;
+
+    fn deref(&self) -> &crate::Response {
+        &self.response
+    }
+}
+
+impl Background {
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("invariant: taken on drop only").block_on(future)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Not joined: the last clone may be dropped in async code, where waiting is forbidden.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One attempt at one row: sent, its body gathered under the caps, and what came of it in the two forms that are
+//! needed: the facts for the schedule, the outcome for the sink.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use gannet_core::ErrorKind;
+use gannet_core::retry::parse_retry_after;
+use gannet_core::schedule::{self, Start, Ticket};
+use tokio::time::Instant;
+
+use super::memory::{Memory, Share};
+use super::{BulkOptions, Fetched, Outcome, Row};
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::response::Response;
+use crate::session::Session;
+
+/// A row that the schedule has started.
+pub(super) struct Attempt {
+    pub(super) row: Row,
+    pub(super) start: Start,
+}
+
+/// An attempt that is over.
+pub(super) struct Ended {
+    pub(super) ticket: Ticket,
+    pub(super) facts: schedule::Outcome,
+    pub(super) outcome: Outcome,
+    /// Held until the outcome is with the sink.
+    pub(super) share: Share,
+}
+
+/// What attempts need, the same for all of a run.
+pub(super) struct Sender {
+    pub(super) session: Session,
+    pub(super) options: BulkOptions,
+    pub(super) memory: Arc<Memory>,
+}
+
+impl Sender {
+    pub(super) async fn perform(&self, attempt: Attempt) -> Ended {
+        let Attempt { row, start } = attempt;
+        let started = Instant::now();
+        let mut share = self.memory.share();
+        let mut facts = schedule::Outcome { error: None, status: None, retry_after: None, repeatable: true };
+        let mut response = None;
+        let error = match row.request {
+            Ok(request) => {
+                facts.repeatable = request.is_repeatable();
+                self.exchange(request, start.deadline.map(Instant::from_std), &mut response, &mut share).await.err()
+            }
+            Err(error) => Some(error),
+        };
+        let attempts = start.attempt;
+        let error = error.map(|error| error.with_attempts(attempts));
+        if let Some(fetched) = &response {
+            facts.status = Some(fetched.status.as_u16());
+            if fetched.status.as_u16() >= 400 {
+                let after = fetched.headers.get_bytes("retry-after");
+                facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
+            }
+        }
+        facts.error = error.as_ref().map(Error::kind);
+        let outcome = Outcome {
+            index: row.index,
+            line: row.line,
+            id: row.id,
+            url: row.url,
+            attempts,
+            elapsed: started.elapsed(),
+            response,
+            error,
+        };
+        Ended { ticket: start.ticket, facts, outcome, share }
+    }
+
+    /// Sends the request and gathers the body. What came is in `fetched`, also where an error follows.
+    async fn exchange(
+        &self,
+        mut request: Request,
+        deadline: Option<Instant>,
+        fetched: &mut Option<Fetched>,
+        share: &mut Share,
+    ) -> Result<()> {
+        let by_deadline = self.bound(&mut request, deadline);
+        let late = |error: Error| match error.kind() {
+            ErrorKind::TimeoutTotal if by_deadline => error.with_kind(ErrorKind::TimeoutDeadline),
+            _ => error,
+        };
+        let mut response = self.session.execute(request).await.map_err(late)?;
+        let body = self.gather(&mut response, share).await;
+        let Response { status, headers, url, history, .. } = response;
+        let redirected = !history.is_empty();
+        let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
+        *fetched = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
+        body.map_err(late)?;
+        if status.as_u16() >= 400 { Err(Error::of_status(status)) } else { Ok(()) }
+    }
+
+    /// Sets the attempt's `total` and largest body; whether it is the row's deadline that bounds it.
+    fn bound(&self, request: &mut Request, deadline: Option<Instant>) -> bool {
+        request.own.max_body.get_or_insert(self.options.max_body);
+        let session = &self.session.settings().timeouts;
+        let total = request.own.timeouts.as_ref().map_or(session.total, |own| own.total).or(self.options.total);
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let by_deadline = match (left, total) {
+            (Some(left), Some(total)) => left < total,
+            (left, _) => left.is_some(),
+        };
+        let total = if by_deadline { left } else { total };
+        set_total(request, session, total);
+        by_deadline
+    }
+
+    async fn gather(&self, response: &mut Response, share: &mut Share) -> Result<Bytes> {
+        if let Some(whole) = response.take_whole() {
+            share.count(whole.len() as u64);
+            return Ok(whole);
+        }
+        let mut body = Vec::new();
+        while poll_fn(|cx| response.poll_into(cx, &mut body)).await? {
+            if share.grow_to(body.capacity() as u64).await {
+                response.touch();
+            }
+        }
+        Ok(Bytes::from(body))
+    }
+}
+
+fn set_total(request: &mut Request, session: &gannet_core::timeout::Timeouts, total: Option<Duration>) {
+    if request.own.timeouts.is_none() && session.total == total {
+        return;
+    }
+    request.own.timeouts.get_or_insert_with(|| Box::new(session.clone())).total = total;
+}

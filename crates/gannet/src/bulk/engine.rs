@@ -1,0 +1,287 @@
+//! The state of a run, under one lock: schedule, source, sink and counters. It turns what the schedule says into
+//! rows to start, and what came of them into outcomes pushed, each exactly once. Nothing here waits.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use gannet_core::schedule::{Action, Pause, RowRef, Schedule, ScheduleOptions, Verdict};
+use gannet_core::{ErrorKind, Phase};
+use tokio::time::Instant;
+use url::{Position, Url};
+
+use super::attempt::{Attempt, Ended};
+use super::run::{End, Snapshot};
+use super::{BulkOptions, Outcome, Row, Sink, Source};
+use crate::error::Error;
+
+pub(super) struct Engine<S, K> {
+    pub(super) schedule: Schedule,
+    source: S,
+    /// Taken out at the end.
+    sink: Option<K>,
+    /// The row read last: it is usually the one that starts next.
+    in_hand: Option<Row>,
+    /// Wakes the coordinator when the source has more or the sink has room.
+    waker: Waker,
+    counts: Counts,
+    /// Why the run ends before all rows are done.
+    pub(super) end: Option<End>,
+    fail_fast: bool,
+    batched: bool,
+    /// When the coordinator will look again by itself.
+    pub(super) timer: Option<Instant>,
+    /// Rows that a worker found startable beside its own.
+    pub(super) extra: Vec<Box<Attempt>>,
+}
+
+/// Rows read before others get a turn: looking for a host that is free may read the whole input, at about a
+/// microsecond a row.
+const READS_AT_ONCE: u32 = 256;
+
+#[derive(Default)]
+struct Counts {
+    read: u64,
+    ok: u64,
+    failed: u64,
+    by_kind: [u64; ErrorKind::ALL.len()],
+}
+
+/// What there is to do next.
+pub(super) enum Next {
+    Start(Box<Attempt>),
+    /// Nothing before this moment or an event.
+    Wait(Option<Instant>),
+    /// More to read: ask again, after others had a turn.
+    Again,
+    Done,
+}
+
+impl<S: Source, K: Sink> Engine<S, K> {
+    pub(super) fn new(source: S, sink: K, options: &BulkOptions, waker: Waker) -> Self {
+        let rules = ScheduleOptions {
+            limits: options.limits.clone(),
+            retry: options.retry.clone(),
+            batch: options.batch,
+            deadline: options.deadline,
+            max_parked: source.max_parked(),
+        };
+        Engine {
+            schedule: Schedule::new(rules, fastrand::u64(..)),
+            source,
+            sink: Some(sink),
+            in_hand: None,
+            waker,
+            counts: Counts::default(),
+            end: None,
+            fail_fast: options.fail_fast,
+            batched: options.batch.is_some(),
+            timer: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// The next row to start, or what to wait for.
+    pub(super) fn next(&mut self, memory_full: bool, now: Instant) -> Next {
+        self.schedule.pause(Pause::Memory, memory_full);
+        let mut reads = 0;
+        loop {
+            self.look_for_room();
+            match self.schedule.poll(now.into_std()) {
+                Action::Start(start) => match self.row(start.row) {
+                    Ok(row) => return Next::Start(Box::new(Attempt { row, start })),
+                    Err(error) => {
+                        // The attempt counts as in flight; its end has to be told for the run to end.
+                        self.stop(End::InputFailed(error));
+                        let gone = gannet_core::schedule::Outcome::failure(ErrorKind::Closed);
+                        let _ = self.schedule.on_outcome(start.ticket, gone, now.into_std());
+                    }
+                },
+                Action::Read if reads == READS_AT_ONCE => return Next::Again,
+                Action::Read => {
+                    reads += 1;
+                    self.read(now);
+                }
+                Action::Expired { row, attempts } => self.expire(row, attempts),
+                Action::BatchDone { number, rows } => {
+                    if self.batched
+                        && let Err(error) = self.sink().on_batch(number, rows)
+                    {
+                        self.stop(End::OutputFailed(error));
+                    }
+                }
+                Action::WaitUntil(at) => return Next::Wait(Some(Instant::from_std(at))),
+                Action::WaitForEvent => return Next::Wait(None),
+                Action::Done => return Next::Done,
+            }
+        }
+    }
+
+    /// An attempt is over: the row is finished, or will be started again.
+    pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) {
+        let Ended { ticket, facts, outcome, share } = ended;
+        match self.schedule.on_outcome(ticket, facts, now.into_std()) {
+            Verdict::Finished => self.finish(outcome),
+            Verdict::Retry { .. } | Verdict::Requeued => {}
+        }
+        drop(share);
+    }
+
+    /// No more rows are started or read.
+    pub(super) fn stop(&mut self, why: End) {
+        self.schedule.stop();
+        self.end.get_or_insert(why);
+    }
+
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
+        let limited_by = match self.schedule.limited_by(now.into_std()) {
+            gannet_core::schedule::LimitedBy::Nothing => String::new(),
+            limit => limit.to_string(),
+        };
+        let kinds = ErrorKind::ALL.into_iter().zip(self.counts.by_kind);
+        Snapshot {
+            read: self.counts.read,
+            done: self.counts.ok + self.counts.failed,
+            ok: self.counts.ok,
+            failed: self.counts.failed,
+            failed_by_kind: kinds.filter(|(_, count)| *count > 0).collect(),
+            in_flight: self.schedule.in_flight(),
+            parked: self.schedule.parked() as u64,
+            retrying: self.schedule.waiting_retry(),
+            total: self.source.total(),
+            progress_bytes: self.source.progress_bytes(),
+            limited_by,
+        }
+    }
+
+    pub(super) fn sink(&mut self) -> &mut K {
+        self.sink.as_mut().expect("invariant: the sink is taken at the end only")
+    }
+
+    /// The sink, when all is over.
+    pub(super) fn take_sink(&mut self) -> K {
+        self.sink.take().expect("invariant: the sink is taken at the end only")
+    }
+
+    fn look_for_room(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
+        let sink = self.sink.as_mut().expect("invariant: the sink is taken at the end only");
+        let turns = sink.awaits_turns();
+        let full = match sink.poll_room(&mut cx) {
+            Poll::Ready(Ok(())) => false,
+            Poll::Pending => true,
+            Poll::Ready(Err(error)) => {
+                self.stop(End::OutputFailed(error));
+                return;
+            }
+        };
+        self.schedule.pause(Pause::Output, full && !turns);
+        self.schedule.pause(Pause::Input, full && turns);
+    }
+
+    fn read(&mut self, now: Instant) {
+        let mut cx = Context::from_waker(&self.waker);
+        let row = match self.source.poll_next(&mut cx) {
+            Poll::Pending => return self.schedule.on_input_pending(),
+            Poll::Ready(Ok(None)) => return self.schedule.on_end_of_input(),
+            Poll::Ready(Err(error)) => return self.stop(End::InputFailed(error)),
+            Poll::Ready(Ok(Some(row))) => row,
+        };
+        self.counts.read += 1;
+        match &row.request {
+            Ok(request) => {
+                let place = RowRef { index: row.index, place: row.place };
+                self.schedule.on_row(place, host_key(request.url()), now.into_std());
+                self.in_hand = Some(row);
+            }
+            Err(_) => {
+                self.schedule.on_unreadable(row.index);
+                self.finish(unsent(row, 0, None));
+            }
+        }
+    }
+
+    fn row(&mut self, wanted: RowRef) -> io::Result<Row> {
+        match self.in_hand.take() {
+            Some(row) if row.index == wanted.index => Ok(row),
+            other => {
+                self.in_hand = other;
+                self.source.recall(wanted.index, wanted.place)
+            }
+        }
+    }
+
+    fn expire(&mut self, row: RowRef, attempts: u32) {
+        match self.row(row) {
+            Ok(row) => {
+                let message = "the row's deadline passed while it waited for another attempt";
+                let error = Error::new(ErrorKind::TimeoutDeadline, Phase::Prepare, message);
+                self.finish(unsent(row, attempts, Some(error)));
+            }
+            Err(error) => self.stop(End::InputFailed(error)),
+        }
+    }
+
+    fn finish(&mut self, mut outcome: Outcome) {
+        if matches!(self.end, Some(End::OutputFailed(_))) {
+            return;
+        }
+        self.sink().check(&mut outcome);
+        let (index, kind) = (outcome.index, outcome.error_kind());
+        match kind {
+            None => self.counts.ok += 1,
+            Some(kind) => {
+                self.counts.failed += 1;
+                if let Some(at) = ErrorKind::ALL.iter().position(|known| *known == kind) {
+                    self.counts.by_kind[at] += 1;
+                }
+            }
+        }
+        if let Err(error) = self.sink().push(outcome) {
+            self.stop(End::OutputFailed(error));
+        }
+        self.source.on_finished(index);
+        if self.fail_fast && kind.is_some() {
+            self.stop(End::FailFast);
+        }
+    }
+}
+
+/// The outcome of a row that is finished without (another) attempt.
+fn unsent(row: Row, attempts: u32, error: Option<Error>) -> Outcome {
+    let error = error.or_else(|| row.request.err()).map(|error| error.with_attempts(attempts));
+    Outcome {
+        index: row.index,
+        line: row.line,
+        id: row.id,
+        url: row.url,
+        attempts,
+        elapsed: std::time::Duration::ZERO,
+        response: None,
+        error,
+    }
+}
+
+/// Name or address and port, where 80 and 443 of one name are one host.
+fn host_key(url: &Url) -> &str {
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    match url.port() {
+        Some(80) => host.trim_end_matches(":80"),
+        Some(443) => host.trim_end_matches(":443"),
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_is_name_and_port_with_80_and_443_as_one() {
+        let key = |url: &str| host_key(&Url::parse(url).unwrap()).to_owned();
+        assert_eq!(key("http://a.example/x"), "a.example");
+        assert_eq!(key("https://user:pw@a.example:80/x"), "a.example");
+        assert_eq!(key("http://a.example:443/x"), "a.example");
+        assert_eq!(key("http://a.example:8080/x"), "a.example:8080");
+        assert_eq!(key("http://[::1]:9/"), "[::1]:9");
+    }
+}

@@ -1,0 +1,72 @@
+//! Many requests at once. One driver for every source of rows and every sink of outcomes: it feeds
+//! [`gannet_core::schedule::Schedule`], which decides what starts when, sends what it says, and hands each row's
+//! outcome to the sink exactly once. One failure never stops the rest.
+//!
+//! From Rust most use [`crate::Session::fetch_all`], [`crate::Session::fetch`] and their kin; the command uses
+//! [`Run`] with its own source and sink.
+
+mod attempt;
+mod engine;
+mod fetch;
+mod memory;
+mod row;
+mod run;
+pub mod sink;
+pub mod source;
+
+pub use fetch::{Fetch, FetchAll, Outcomes};
+pub use row::{Fetched, Outcome, Row};
+pub use run::{Control, End, Finished, Run, Snapshot};
+pub use sink::Sink;
+pub use source::Source;
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use gannet_core::limit::Limits;
+use gannet_core::retry::RetryPolicy;
+use serde::{Deserialize, Serialize};
+
+/// How a bulk run is done. The defaults are those of the command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BulkOptions {
+    /// How many requests run at once (256, 32 per host), and how many start per second and host (no limit).
+    pub limits: Limits,
+    /// Attempts (3), what is retried, backoff.
+    pub retry: RetryPolicy,
+    /// `total` of one attempt where neither the row nor the session sets one; 300 s.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub total: Option<Duration>,
+    /// Bounds a row with all its attempts, backoff and parked time between them, from its first start; none.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub deadline: Option<Duration>,
+    /// Rows per batch: the next begins when the last row of the one before is done; none.
+    pub batch: Option<NonZeroU64>,
+    /// Stop at the first row that fails; off.
+    pub fail_fast: bool,
+    /// The largest body of a row, in bytes, after decoding; 32 MiB.
+    pub max_body: u64,
+    /// Bodies held at once, in bytes, over all rows; 256 MiB. Beyond it nothing new starts and bodies wait to grow,
+    /// all but one.
+    pub memory: u64,
+    /// How long a stopped run waits for what is in flight; 30 s.
+    #[serde(with = "gannet_core::timeout::seconds")]
+    pub drain: Duration,
+}
+
+impl Default for BulkOptions {
+    fn default() -> Self {
+        BulkOptions {
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            total: Some(Duration::from_secs(300)),
+            deadline: None,
+            batch: None,
+            fail_fast: false,
+            max_body: 32 << 20,
+            memory: 256 << 20,
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! A bulk run: the coordinator and its workers. A worker is a task that sends one attempt after another: when one
+//! is over it takes the next from the engine itself, so that in full swing no task wakes another. The coordinator
+//! starts workers, keeps the timer, and drains or aborts. Dropping the run's future aborts everything it started.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Wake, Waker};
+
+use gannet_core::ErrorKind;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::attempt::{Attempt, Sender};
+use super::engine::{Engine, Next};
+use super::memory::Memory;
+use super::{BulkOptions, Sink, Source};
+use crate::session::Session;
+
+/// A bulk run that is ready to go.
+pub struct Run<S, K> {
+    shared: Arc<Shared<S, K>>,
+}
+
+/// Stops a run and looks at it, from anywhere.
+#[derive(Clone)]
+pub struct Control {
+    run: Arc<dyn Controlled>,
+}
+
+/// A run's figures at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Rows read from the input.
+    pub read: u64,
+    /// Rows finished.
+    pub done: u64,
+    /// Of them, ok.
+    pub ok: u64,
+    /// Of them, not ok.
+    pub failed: u64,
+    /// The failed ones by what went wrong.
+    pub failed_by_kind: Vec<(ErrorKind, u64)>,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Rows that were read and wait for their host.
+    pub parked: u64,
+    /// Rows that wait for another attempt.
+    pub retrying: usize,
+    /// Rows in all, where known.
+    pub total: Option<u64>,
+    /// Bytes of input read, and in all, where known.
+    pub progress_bytes: Option<(u64, u64)>,
+    /// What limits the throughput now, by the option's name; empty if nothing does.
+    pub limited_by: String,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// Every row is done.
+    Complete,
+    /// It was stopped by [`Control::stop`] or [`Control::abort`].
+    Stopped,
+    /// A row failed, and `fail_fast` was on.
+    FailFast,
+    /// The input could not be read any further.
+    InputFailed(io::Error),
+    /// The output could not be written any further.
+    OutputFailed(io::Error),
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub struct Finished<K> {
+    /// The sink, with every outcome that was pushed.
+    pub sink: K,
+    /// How it ended.
+    pub end: End,
+    /// The last figures.
+    pub snapshot: Snapshot,
+}
+
+struct Shared<S, K> {
+    /// Held for one decision at a time, never across an await.
+    engine: Mutex<Engine<S, K>>,
+    sender: Sender,
+    signal: Arc<Signal>,
+}
+
+/// Wakes the coordinator.
+#[derive(Default)]
+struct Signal {
+    notify: Notify,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd)]
+enum Asked {
+    #[default]
+    Nothing,
+    Stop,
+    Abort,
+}
+
+impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
+    /// A run over all rows of the source. Nothing happens before [`Run::drive`].
+    pub fn new(session: &Session, source: S, sink: K, options: BulkOptions) -> Self {
+        let signal = Arc::new(Signal::default());
+        let engine = Engine::new(source, sink, &options, Waker::from(signal.clone()));
+        let memory = Memory::new(options.memory);
+        let sender = Sender { session: session.clone(), options, memory };
+        Run { shared: Arc::new(Shared { engine: Mutex::new(engine), sender, signal }) }
+    }
+
+    /// A handle to stop the run and to look at it.
+    pub fn control(&self) -> Control {
+        Control { run: self.shared.clone() }
+    }
+
+    /// Runs until every row is done or the run is stopped. Needs a tokio runtime. Dropping the future aborts what
+    /// is in flight; rows finished by then are with the sink, which is dropped too.
+    pub async fn drive(self) -> Finished<K> {
+        let shared = self.shared;
+        let mut workers = JoinSet::new();
+        let mut drain_until = None;
+        loop {
+            let wait = start_workers(&shared, &mut workers);
+            let asked = shared.signal.asked();
+            if asked == Asked::Abort || shared.must_end_now() {
+                break;
+            }
+            if asked == Asked::Stop && drain_until.is_none() {
+                drain_until = Some(Instant::now() + shared.sender.options.drain);
+                shared.lock().stop(End::Stopped);
+                continue;
+            }
+            let until = match wait {
+                Next::Done => break,
+                Next::Again => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Next::Wait(at) => [at, drain_until].into_iter().flatten().min(),
+                Next::Start(_) => continue,
+            };
+            tokio::select! {
+                () = shared.signal.notify.notified() => {}
+                Some(worker) = workers.join_next() => resume_panic(worker),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+            }
+            if drain_until.is_some_and(|at| Instant::now() >= at) {
+                break;
+            }
+        }
+        workers.abort_all();
+        while let Some(worker) = workers.join_next().await {
+            resume_panic(worker);
+        }
+        conclude(&shared).await
+    }
+}
+
+impl Control {
+    /// Starts nothing more; what is in flight gets `drain` (30 s) to finish, then it is aborted.
+    pub fn stop(&self) {
+        self.run.ask(Asked::Stop);
+    }
+
+    /// Ends at once: requests in flight are dropped, and their rows have no outcome.
+    pub fn abort(&self) {
+        self.run.ask(Asked::Abort);
+    }
+
+    /// The figures of this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.run.snapshot()
+    }
+}
+
+/// A run without its types.
+trait Controlled: Send + Sync {
+    fn ask(&self, what: Asked);
+    fn snapshot(&self) -> Snapshot;
+}
+
+impl<S: Source, K: Sink> Controlled for Shared<S, K> {
+    fn ask(&self, what: Asked) {
+        self.signal.ask(what);
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.lock().snapshot(Instant::now())
+    }
+}
+
+impl<S: Source, K: Sink> Shared<S, K> {
+    fn lock(&self) -> MutexGuard<'_, Engine<S, K>> {
+        self.engine.lock().expect("invariant: nothing panics under the engine's lock")
+    }
+
+    /// What is in flight is of no use to anybody.
+    fn must_end_now(&self) -> bool {
+        matches!(self.lock().end, Some(End::FailFast | End::OutputFailed(_)))
+    }
+}
+
+impl Signal {
+    fn ask(&self, what: Asked) {
+        let mut asked = self.asked.lock().expect("invariant: nothing panics under this lock");
+        if what > *asked {
+            *asked = what;
+        }
+        drop(asked);
+        self.notify.notify_one();
+    }
+
+    fn asked(&self) -> Asked {
+        *self.asked.lock().expect("invariant: nothing panics under this lock")
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.notify.notify_one();
+    }
+}
+
+/// Starts a worker for every row that may start now, and says what to wait for.
+fn start_workers<S: Source + 'static, K: Sink + 'static>(
+    shared: &Arc<Shared<S, K>>,
+    workers: &mut JoinSet<()>,
+) -> Next {
+    let mut engine = shared.lock();
+    engine.schedule.on_input_ready();
+    for attempt in std::mem::take(&mut engine.extra) {
+        workers.spawn(work(shared.clone(), attempt));
+    }
+    loop {
+        match engine.next(shared.sender.memory.is_full(), Instant::now()) {
+            Next::Start(attempt) => {
+                workers.spawn(work(shared.clone(), attempt));
+            }
+            Next::Wait(at) => {
+                engine.timer = at;
+                return Next::Wait(at);
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<Attempt>) {
+    loop {
+        let ended = shared.sender.perform(*attempt).await;
+        let now = Instant::now();
+        let mut engine = shared.lock();
+        engine.on_ended(ended, now);
+        if matches!(engine.end, Some(End::FailFast | End::OutputFailed(_))) {
+            shared.signal.notify.notify_one();
+            return;
+        }
+        let memory = &shared.sender.memory;
+        let own = engine.next(memory.is_full(), now);
+        // One end may allow more than one start (a batch is done, memory is free): the others are the coordinator's.
+        let then = match &own {
+            Next::Start(_) if engine.schedule.in_flight() < shared.sender.options.limits.concurrency => {
+                engine.next(memory.is_full(), now)
+            }
+            _ => Next::Done,
+        };
+        match (&own, then) {
+            (_, Next::Start(extra)) => {
+                engine.extra.push(extra);
+                shared.signal.notify.notify_one();
+            }
+            (&Next::Wait(Some(at)), _) | (_, Next::Wait(Some(at))) => {
+                // The coordinator looks by itself when its timer ends; it must hear of anything earlier.
+                if engine.timer.is_none_or(|timer| at < timer) {
+                    shared.signal.notify.notify_one();
+                }
+            }
+            (_, Next::Again) => shared.signal.notify.notify_one(),
+            _ => {}
+        }
+        match own {
+            Next::Start(next) => attempt = next,
+            // The end of this task wakes the coordinator.
+            Next::Wait(_) | Next::Again | Next::Done => return,
+        }
+    }
+}
+
+/// Everything pushed reaches the output.
+async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>) -> Finished<K> {
+    let finished = poll_fn(|cx| shared.lock().sink().poll_finish(cx)).await;
+    let mut engine = shared.lock();
+    if let Err(error) = finished {
+        engine.stop(End::OutputFailed(error));
+    }
+    let snapshot = engine.snapshot(Instant::now());
+    let stopped = shared.signal.asked() != Asked::Nothing;
+    let end = engine.end.take().unwrap_or(if stopped { End::Stopped } else { End::Complete });
+    Finished { sink: engine.take_sink(), end, snapshot }
+}
+
+fn resume_panic(worker: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = worker
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}

@@ -1,0 +1,209 @@
+//! An outcome as one line of JSON: `index, id, line, url, status, ok, attempts, elapsed_ms, error, final_url,
+//! headers`, then the body under `json`, `text` or `body_base64`. What is not known or not asked for is left out.
+//! The body's own JSON is checked and handed on as it came, never parsed into values: large integers survive.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gannet_core::{ErrorKind, Headers, Phase};
+use serde::{Deserialize, Serialize};
+
+use super::json::{as_json, write_escaped, write_integer, write_millis, write_on_one_line, write_string};
+use crate::bulk::{Fetched, Outcome};
+use crate::decode::charset;
+use crate::error::Error;
+
+/// How a row shows its body. An empty body is never shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyFormat {
+    /// Valid JSON in UTF-8 under `json`, exactly as it came but for line breaks between its tokens, which become
+    /// blanks; other text under `text`; anything else under `body_base64`. The default.
+    #[default]
+    Auto,
+    /// As [`BodyFormat::Auto`], and an ok row whose body is not JSON fails with the kind `decode`.
+    Json,
+    /// Under `text`, by the charset of its Content-Type; what is no character becomes U+FFFD.
+    Text,
+    /// Under `body_base64`.
+    Base64,
+    /// Not at all.
+    None,
+}
+
+/// How a row is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RowFormat {
+    /// How the body is shown; `auto`.
+    pub body: BodyFormat,
+    /// Whether the response's headers are shown; off.
+    pub headers: bool,
+}
+
+impl RowFormat {
+    /// With [`BodyFormat::Json`], makes an ok row whose body is not JSON fail with the kind `decode`; an empty body
+    /// is none, and passes. A row that failed keeps its error. To be called before the row is counted; again does
+    /// nothing.
+    pub fn check(&self, outcome: &mut Outcome) {
+        if self.body != BodyFormat::Json || outcome.error.is_some() {
+            return;
+        }
+        let Some(response) = outcome.response.as_ref().filter(|response| !response.body.is_empty()) else {
+            return;
+        };
+        if let Err(why) = as_json(&response.body) {
+            let error = Error::new(ErrorKind::Decode, Phase::Decode, format!("the body is not JSON: {why}"));
+            let error = error.with_url(&response.final_url).with_elapsed(outcome.elapsed);
+            outcome.error = Some(error.with_attempts(outcome.attempts));
+        }
+    }
+
+    /// Appends the row with its line break; there is no other line break in it.
+    pub fn render(&self, outcome: &Outcome, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"index\":");
+        write_integer(outcome.index, out);
+        if let Some(id) = &outcome.id {
+            write_field("id", id, out);
+        }
+        if let (Some(line), Some(_)) = (outcome.line, &outcome.error) {
+            out.extend_from_slice(b",\"line\":");
+            write_integer(line, out);
+        }
+        write_field("url", &outcome.url, out);
+        let status = outcome.status().or_else(|| outcome.error.as_ref().and_then(Error::status));
+        if let Some(status) = status {
+            out.extend_from_slice(b",\"status\":");
+            write_integer(u64::from(status.as_u16()), out);
+        }
+        let ok: &[u8] = if outcome.is_ok() { b",\"ok\":true" } else { b",\"ok\":false" };
+        out.extend_from_slice(ok);
+        out.extend_from_slice(b",\"attempts\":");
+        write_integer(u64::from(outcome.attempts), out);
+        out.extend_from_slice(b",\"elapsed_ms\":");
+        write_millis(outcome.elapsed, out);
+        if let Some(error) = &outcome.error {
+            out.extend_from_slice(b",\"error\":{\"kind\":\"");
+            out.extend_from_slice(error.kind().as_str().as_bytes());
+            out.push(b'"');
+            write_field("message", &error.message(), out);
+            out.push(b'}');
+        }
+        if let Some(response) = &outcome.response {
+            self.render_response(response, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn render_response(&self, response: &Fetched, out: &mut Vec<u8>) {
+        if response.redirected {
+            write_field("final_url", response.final_url.as_str(), out);
+        }
+        if self.headers {
+            write_headers(&response.headers, out);
+        }
+        if response.body.is_empty() {
+            return;
+        }
+        match self.body {
+            BodyFormat::None => {}
+            BodyFormat::Text => write_field("text", &as_text(response).0, out),
+            BodyFormat::Base64 => write_base64(&response.body, out),
+            BodyFormat::Auto | BodyFormat::Json => match as_json(&response.body) {
+                Ok(json) => {
+                    out.extend_from_slice(b",\"json\":");
+                    write_on_one_line(json, out);
+                }
+                Err(_) => match as_text(response) {
+                    (text, false) if !is_binary(&text) => write_field("text", &text, out),
+                    _ => write_base64(&response.body, out),
+                },
+            },
+        }
+    }
+}
+
+/// `,"name":"text"`; the name is ours and needs no escape.
+fn write_field(name: &str, text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    write_string(text, out);
+}
+
+fn write_base64(body: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"body_base64\":\"");
+    let start = out.len();
+    out.resize(start + body.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(body, &mut out[start..]).expect("invariant: four characters for each three bytes fit");
+    out.push(b'"');
+}
+
+/// Names in lower case, in the order of their first field; the values of a repeated name as an array.
+fn write_headers(headers: &Headers, out: &mut Vec<u8>) {
+    let fields: Vec<(&str, &[u8])> = headers.iter().collect();
+    out.extend_from_slice(b",\"headers\":");
+    let mut before = b'{';
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let is_same = |field: &&(&str, &[u8])| field.0.eq_ignore_ascii_case(name);
+        if fields[..at].iter().any(|field| is_same(&field)) {
+            continue;
+        }
+        out.extend_from_slice(&[before, b'"']);
+        before = b',';
+        // A name is a token: it holds nothing to escape.
+        let start = out.len();
+        out.extend_from_slice(name.as_bytes());
+        out[start..].make_ascii_lowercase();
+        out.extend_from_slice(b"\":");
+        let mut repeats = fields[at + 1..].iter().filter(is_same).peekable();
+        if repeats.peek().is_none() {
+            write_value(value, out);
+            continue;
+        }
+        out.push(b'[');
+        write_value(value, out);
+        for (_, value) in repeats {
+            out.push(b',');
+            write_value(value, out);
+        }
+        out.push(b']');
+    }
+    out.extend_from_slice(if before == b'{' { b"{}" } else { b"}" });
+}
+
+/// A value that is not UTF-8 is read as ISO 8859-1, which every byte is (RFC 9110 §5.5).
+fn write_value(value: &[u8], out: &mut Vec<u8>) {
+    match std::str::from_utf8(value) {
+        Ok(text) => write_string(text, out),
+        Err(_) => {
+            out.push(b'"');
+            for &byte in value {
+                write_escaped(char::from(byte).encode_utf8(&mut [0; 2]), out);
+            }
+            out.push(b'"');
+        }
+    }
+}
+
+/// The body as text, and whether some of it was no text. Copied only where it is not plain UTF-8.
+fn as_text(response: &Fetched) -> (Cow<'_, str>, bool) {
+    let content_type = response.headers.get("content-type");
+    let label = content_type.and_then(charset::charset_of);
+    let is_utf8 = label.is_none_or(|label| label.eq_ignore_ascii_case("utf-8") || label.eq_ignore_ascii_case("utf8"));
+    if is_utf8 && let Ok(text) = std::str::from_utf8(&response.body) {
+        // As the decoder does: without a byte order mark.
+        return (Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)), false);
+    }
+    let text = charset::text(&response.body[..], content_type);
+    (Cow::Owned(text.text), text.lossy)
+}
+
+/// Whether it holds a binary data byte (WHATWG MIME Sniffing §3): a control character that no text has.
+fn is_binary(text: &str) -> bool {
+    text.bytes().any(|byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+}

@@ -1,0 +1,197 @@
+//! The sink of the command: each outcome counted, rendered as one line, put in order if asked for, and handed to the
+//! thread that writes. In order, what is finished before its turn waits in memory up to a bound, and beyond it on
+//! disk; what becomes ready at once is handed on only as fast as the output takes it.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::task::{Context, Poll, ready};
+
+use gannet_core::reorder::{Ready, Reorder};
+
+use super::output::Output;
+use super::render::RowFormat;
+use super::spill::Spill;
+use super::stats::Stats;
+use super::writer::RowWriter;
+use super::{Outcome, Sink};
+
+/// How rows are brought into the order of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderedOptions {
+    /// How many bytes of rendered rows wait in memory for their turn; 64 MiB. The overflow goes to an unlinked file
+    /// in the directory of the output, or in the system's for temporary files.
+    pub memory: u64,
+}
+
+impl Default for OrderedOptions {
+    fn default() -> Self {
+        OrderedOptions { memory: 64 << 20 }
+    }
+}
+
+/// Writes a line of JSON for each outcome, as they come or in the order of the input, from index 0.
+///
+/// In the order of the input, a run that was stopped leaves gaps: rows that never finished. What waited behind them
+/// is written too by [`Sink::poll_finish`], in order, the gaps skipped: no finished row is lost. Dropping the sink
+/// before that loses what waits for its turn.
+#[derive(Debug)]
+pub struct RowSink {
+    format: RowFormat,
+    stats: Stats,
+    /// None where rows go nowhere.
+    writer: Option<RowWriter>,
+    ordered: Option<Ordered>,
+}
+
+impl RowSink {
+    /// Starts writing to `output`: in the order of the input where `ordered` is given, else as outcomes come.
+    ///
+    /// # Errors
+    /// The writing thread cannot be started.
+    pub fn new(output: Output, format: RowFormat, ordered: Option<OrderedOptions>) -> io::Result<Self> {
+        if output.is_discard() {
+            return Ok(RowSink { format, stats: Stats::default(), writer: None, ordered: None });
+        }
+        let dir = output.dir().map_or_else(std::env::temp_dir, PathBuf::from);
+        let ordered = ordered.map(|options| Ordered {
+            reorder: Reorder::new(0, usize::try_from(options.memory).unwrap_or(usize::MAX)),
+            spill: Spill::new(dir, SPILL_FILE),
+            scratch: Vec::new(),
+        });
+        let writer = Some(RowWriter::new(output)?);
+        Ok(RowSink { format, stats: Stats::default(), writer, ordered })
+    }
+
+    /// What came so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Bytes that are in the output, in whole rows.
+    pub fn written(&self) -> u64 {
+        self.writer.as_ref().map_or(0, RowWriter::written)
+    }
+}
+
+impl Sink for RowSink {
+    fn check(&self, outcome: &mut Outcome) {
+        self.format.check(outcome);
+    }
+
+    fn push(&mut self, mut outcome: Outcome) -> io::Result<()> {
+        self.format.check(&mut outcome);
+        self.stats.count(&outcome);
+        let Some(writer) = &self.writer else {
+            return Ok(());
+        };
+        match &mut self.ordered {
+            None => writer.push(|out| self.format.render(&outcome, out)),
+            Some(ordered) => {
+                ordered.push(&outcome, self.format);
+                ordered.hand_on(writer)?;
+                ordered.spill_over()
+            }
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(writer) = &self.writer else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            ready!(writer.poll_room(cx))?;
+            let count = self.ordered.as_mut().map_or(Ok(0), |ordered| ordered.hand_on(writer))?;
+            if count == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(writer) = &self.writer else {
+            return Poll::Ready(Ok(()));
+        };
+        while let Some(ordered) = self.ordered.as_mut().filter(|ordered| !ordered.is_empty()) {
+            ready!(writer.poll_room(cx))?;
+            if ordered.hand_on(writer)? == 0 {
+                ordered.skip_gap();
+            }
+        }
+        writer.poll_finish(cx)
+    }
+}
+
+/// Rendered rows that wait for their turn. Spilling is done in place, by whoever pushes: it is seldom, and goes to
+/// the page cache.
+#[derive(Debug)]
+struct Ordered {
+    reorder: Reorder<Vec<u8>>,
+    spill: Spill,
+    /// A row whose turn has come lies here, so that a run already in order allocates nothing per row.
+    scratch: Vec<u8>,
+}
+
+impl Ordered {
+    fn push(&mut self, outcome: &Outcome, format: RowFormat) {
+        self.scratch.clear();
+        self.scratch.shrink_to(KEPT);
+        format.render(outcome, &mut self.scratch);
+        let row = if outcome.index == self.reorder.next_index() {
+            std::mem::take(&mut self.scratch)
+        } else {
+            // Copied: the scratch buffer's room would be held, and counted as nothing.
+            self.scratch.as_slice().to_vec()
+        };
+        let bytes = row.len() + ENTRY;
+        self.reorder.push(outcome.index, row, bytes);
+    }
+
+    /// Hands the rows whose turn has come to the writer while it has room; how many.
+    fn hand_on(&mut self, writer: &RowWriter) -> io::Result<usize> {
+        let mut count = 0;
+        while writer.has_room() {
+            match self.reorder.pop_ready() {
+                None => break,
+                Some((_, Ready::Held(row))) => {
+                    writer.push(|out| out.extend_from_slice(&row))?;
+                    self.scratch = row;
+                }
+                Some((_, Ready::Spilled(at))) => {
+                    self.scratch.clear();
+                    self.spill.read(at, &mut self.scratch)?;
+                    writer.push(|out| out.extend_from_slice(&self.scratch))?;
+                }
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn spill_over(&mut self) -> io::Result<()> {
+        while let Some((index, row)) = self.reorder.over_budget() {
+            let at = self.spill.write(&row)?;
+            self.reorder.on_spilled(index, at);
+        }
+        Ok(())
+    }
+
+    /// Nothing is ready and nothing more will come: an empty row takes the place of the one whose turn it is.
+    fn skip_gap(&mut self) {
+        let next = self.reorder.next_index();
+        self.reorder.push(next, Vec::new(), 0);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.reorder.held() == 0 && self.reorder.spilled() == 0
+    }
+}
+
+/// What a waiting row takes beside its bytes: its place in a map.
+const ENTRY: usize = 64;
+/// Spilled rows are kept in files of about this size.
+const SPILL_FILE: u64 = 128 << 20;
+/// A scratch buffer that one large row blew up to more than this is not kept.
+const KEPT: usize = 1 << 20;

@@ -1,0 +1,226 @@
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Waker;
+
+use super::*;
+
+/// Hands on what is written; each write waits for a permit.
+struct Gated {
+    permits: Receiver<()>,
+    written: Sender<Vec<u8>>,
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.permits.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        // The test may have seen enough.
+        let _ = self.written.send(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn gated() -> (RowWriter, Sender<()>, Receiver<Vec<u8>>) {
+    let (permit, permits) = channel();
+    let (written, writes) = channel();
+    (RowWriter::new(Output::writer(Gated { permits, written })).unwrap(), permit, writes)
+}
+
+/// Takes so many bytes, three at a time and interrupted in between, then fails as a full disk does.
+struct Small {
+    file: File,
+    left: usize,
+    is_interrupted: bool,
+}
+
+impl Write for Small {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_interrupted = !self.is_interrupted;
+        if self.is_interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if self.left == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let count = self.file.write(&bytes[..bytes.len().min(3).min(self.left)])?;
+        self.left -= count;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn push(writer: &RowWriter, row: &str) -> io::Result<()> {
+    writer.push(|out| out.extend_from_slice(row.as_bytes()))
+}
+
+async fn finish(writer: &RowWriter) -> io::Result<()> {
+    poll_fn(|cx| writer.poll_finish(cx)).await
+}
+
+#[test]
+fn a_row_is_written_without_waiting_for_more() {
+    let (writer, permit, writes) = gated();
+    for row in ["first\n", "second\n", "third\n"] {
+        permit.send(()).unwrap();
+        push(&writer, row).unwrap();
+        assert_eq!(writes.recv().unwrap(), row.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_slow_output_leaves_no_room_until_it_has_written() {
+    let (writer, permit, writes) = gated();
+    let row = "x".repeat(CHUNK - 1) + "\n";
+    let mut pushed = 0;
+    // At most what the thread holds, and what fills the buffer.
+    let mut cx = Context::from_waker(Waker::noop());
+    while writer.poll_room(&mut cx).is_ready() {
+        push(&writer, &row).unwrap();
+        pushed += row.len();
+        assert!(pushed <= 2 * (ROOM + row.len()), "bounded");
+    }
+    drop(writes);
+    let room = poll_fn(|cx| {
+        let room = writer.poll_room(cx);
+        let _ = permit.send(());
+        room
+    });
+    room.await.unwrap();
+    for _ in 0..pushed {
+        let _ = permit.send(());
+    }
+    finish(&writer).await.unwrap();
+    assert_eq!(writer.written(), pushed as u64);
+}
+
+#[tokio::test]
+async fn everything_is_in_the_file_when_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    let writer = RowWriter::new(Output::file(&path, false).unwrap()).unwrap();
+    let mut expected = String::new();
+    for number in 0..50_000 {
+        let row = format!("row {number}\n");
+        push(&writer, &row).unwrap();
+        expected += &row;
+    }
+    finish(&writer).await.unwrap();
+    finish(&writer).await.unwrap();
+    assert_eq!(writer.written(), expected.len() as u64);
+    assert!(std::fs::read_to_string(&path).unwrap() == expected);
+}
+
+#[test]
+fn a_dropped_writer_has_written_what_was_pushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    let writer = RowWriter::new(Output::file(&path, false).unwrap()).unwrap();
+    for number in 0..100 {
+        push(&writer, &format!("{number}\n")).unwrap();
+    }
+    drop(writer);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 100);
+}
+
+#[test]
+fn dropping_does_not_hang_on_a_stuck_output() {
+    let (writer, permit, _writes) = gated();
+    push(&writer, "row\n").unwrap();
+    drop(writer);
+    drop(permit);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_whole_rows_only() {
+    let dir = tempfile::tempdir().unwrap();
+    for (left, expected) in [(0, ""), (3, ""), (4, "aaa\n"), (9, "aaa\nbbb\n"), (12, "aaa\nbbb\nccc\n")] {
+        let path = dir.path().join(left.to_string());
+        let file = File::create_new(&path).unwrap();
+        let same = file.try_clone().unwrap();
+        let small = Small { file, left, is_interrupted: false };
+        let target = Target { write: Box::new(small), file: Some(same) };
+        let writer = RowWriter::new(Output::from_target(target)).unwrap();
+        writer.push(|out| out.extend_from_slice(b"aaa\nbbb\nccc\nddd\n")).unwrap();
+        let error = finish(&writer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(writer.written(), expected.len() as u64);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_space_is_told_by_every_later_call() {
+    let writer = RowWriter::new(Output::file("/dev/full", false).unwrap()).unwrap();
+    push(&writer, "row\n").unwrap();
+    let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull && error.raw_os_error() == Some(28);
+    assert!(is_full(&finish(&writer).await.unwrap_err()));
+    assert!(is_full(&push(&writer, "row\n").unwrap_err()));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(writer.poll_room(&mut cx), Poll::Ready(Err(error)) if is_full(&error)));
+}
+
+#[tokio::test]
+async fn a_closed_pipe_is_an_error_and_an_open_one_gets_whole_rows() {
+    let (mut reader, pipe) = io::pipe().unwrap();
+    let writer = RowWriter::new(Output::writer(pipe)).unwrap();
+    push(&writer, "row\n").unwrap();
+    finish(&writer).await.unwrap();
+    let mut read = String::new();
+    reader.read_to_string(&mut read).unwrap();
+    assert_eq!(read, "row\n");
+
+    let (reader, pipe) = io::pipe().unwrap();
+    drop(reader);
+    let writer = RowWriter::new(Output::writer(pipe)).unwrap();
+    push(&writer, "row\n").unwrap();
+    assert_eq!(finish(&writer).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_output_is_an_error() {
+    struct Panics;
+    impl Write for Panics {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("on purpose")
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let writer = RowWriter::new(Output::writer(Panics)).unwrap();
+    push(&writer, "row\n").unwrap();
+    assert!(finish(&writer).await.is_err());
+}
+
+#[test]
+fn a_file_that_is_there_is_overwritten_only_when_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    std::fs::write(&path, "old").unwrap();
+    let error = Output::file(&path, false).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    let text = error.to_string();
+    assert!(text.contains("--fresh") && text.contains(&*path.to_string_lossy()), "{text}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+    let output = Output::file(&path, true).unwrap();
+    assert_eq!(output.dir(), Some(dir.path()));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    assert!(Output::file(dir.path().join("none/out"), false).unwrap_err().to_string().contains("none/out"));
+}
+
+#[tokio::test]
+async fn what_is_discarded_needs_no_thread() {
+    let writer = RowWriter::new(Output::discard()).unwrap();
+    writer.push(|_| panic!("nothing is rendered")).unwrap();
+    poll_fn(|cx| writer.poll_room(cx)).await.unwrap();
+    finish(&writer).await.unwrap();
+}

@@ -1,0 +1,264 @@
+//! What every row gets unless it says otherwise, made ready once: templates read, JSON tried, fixed parts encoded.
+//! Puts each row's request together from its own parts and these.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gannet_core::timeout::Timeouts;
+use gannet_core::{ErrorKind, Headers};
+use http::Method;
+use url::Url;
+
+use super::template::{Kind, Names, Template, Values};
+use super::{Draft, unreadable};
+use crate::error::{Error, Result};
+use crate::request::{IntoUrl, Request, append};
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What every row gets unless it says otherwise. Texts may hold `{name}`, filled from the row: a column of CSV, a
+/// key of JSONL (where [`RequestDefaults::url`] is given), `{line}` or `{url}` for a line of text or a URL,
+/// `{index}` always. `{{name}}` stands for `{name}` itself.
+#[derive(Clone, Debug, Default)]
+pub struct RequestDefaults {
+    /// The method; GET, or POST where there is a body.
+    pub method: Option<Method>,
+    /// Header fields, for rows that have none of the same name. Values may be templates.
+    pub headers: Headers,
+    /// Query parameters, for rows whose `params` have none of the same name. Values may be templates.
+    pub query: Vec<(String, String)>,
+    /// The body, for rows without one.
+    pub body: BodyTemplate,
+    /// The template of every row's URL. Values are percent-encoded, but for a placeholder at the very start where
+    /// there is no base URL: it holds the scheme and host. Without it rows have a URL of their own.
+    pub url: Option<String>,
+    /// The session's timeouts: what a row with a `timeout` (its `total`) has for the other three.
+    pub timeouts: Timeouts,
+}
+
+/// A body, filled from the row. Form and JSON bring their content type where the headers have none.
+#[derive(Clone, Debug, Default)]
+pub enum BodyTemplate {
+    /// No body.
+    #[default]
+    None,
+    /// JSON. A placeholder within quotes is filled with escaped text; a bare one becomes a JSON value: a number,
+    /// `true`, `false` or `null` where the text is one, otherwise a string.
+    Json(String),
+    /// Fields of a form, percent-encoded.
+    Form(Vec<(String, String)>),
+    /// Text as it is, values put in as they are.
+    Data(String),
+}
+
+/// What a row says itself.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub(super) method: Option<Method>,
+    pub(super) headers: Headers,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) body: Option<OwnBody>,
+    pub(super) total: Option<Duration>,
+}
+
+/// A row's own body.
+#[derive(Debug)]
+pub(super) enum OwnBody {
+    Json(Vec<u8>),
+    Form(Vec<(String, String)>),
+    Bytes(Vec<u8>),
+}
+
+/// The defaults, made ready.
+pub(super) struct Plan {
+    base: Option<Url>,
+    method: Option<Method>,
+    url: Option<Template>,
+    query: Vec<(String, Template)>,
+    headers: Headers,
+    filled_headers: Vec<HeaderTemplate>,
+    body: Option<Content>,
+    timeouts: Timeouts,
+    pub(super) names: Names,
+}
+
+struct HeaderTemplate {
+    name: String,
+    value: Template,
+    secret: bool,
+}
+
+enum Content {
+    Fixed(Bytes, Option<&'static str>),
+    Text(Template, Option<&'static str>),
+    Form(Vec<(String, Template)>),
+}
+
+impl Plan {
+    /// # Errors
+    /// Kind `input` for a template that cannot become JSON.
+    pub(super) fn new(defaults: &RequestDefaults, base: Option<Url>) -> Result<Self> {
+        let mut names = Names::new();
+        let kind = Kind::Url { has_base: base.is_some() };
+        let url = defaults.url.as_deref().map(|url| Template::parse(url.trim(), kind, &mut names));
+        let query = pairs(&defaults.query, &mut names);
+        let (headers, filled_headers) = headers(&defaults.headers, &mut names)?;
+        let body = content(&defaults.body, &mut names)?;
+        let (method, timeouts) = (defaults.method.clone(), defaults.timeouts.clone());
+        Ok(Plan { base, method, url, query, headers, filled_headers, body, timeouts, names })
+    }
+
+    /// Whether rows take their URL from a template.
+    pub(super) fn has_url(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// The row: from its own URL, unless there is a template for it.
+    pub(super) fn draft(&self, id: Option<String>, url: Option<&str>, own: Own, values: &dyn Values) -> Draft {
+        let text = match &self.url {
+            Some(template) => match template.fill(&self.names, values) {
+                Ok(filled) => Cow::Owned(filled),
+                Err(why) => return Draft::refused(id, url.unwrap_or_default().to_owned(), why),
+            },
+            None => Cow::Borrowed(url.unwrap_or_default()),
+        };
+        let made = self.resolve(&text).and_then(|(url, resolved)| Ok((self.request(url, own, values)?, resolved)));
+        match made {
+            Ok(((request, has_query), resolved)) => {
+                let is_other = resolved || has_query;
+                let url = if is_other { request.url.as_str().to_owned() } else { text.into_owned() };
+                Draft { id, url, request: Ok(request) }
+            }
+            Err(error) => Draft { id, url: text.into_owned(), request: Err(error) },
+        }
+    }
+
+    /// The URL, and whether the base was needed.
+    fn resolve(&self, text: &str) -> Result<(Url, bool)> {
+        match (Url::parse(text), &self.base) {
+            (Ok(url), _) => Ok((url, false)),
+            (Err(url::ParseError::RelativeUrlWithoutBase), Some(base)) => Ok((text.into_url(Some(base))?, true)),
+            (Err(_), _) => Ok((text.into_url(None)?, false)),
+        }
+    }
+
+    /// The request, and whether parameters were added to its URL.
+    fn request(&self, url: Url, own: Own, values: &dyn Values) -> Result<(Request, bool)> {
+        let has_body = own.body.is_some() || self.body.is_some();
+        let method = own.method.or_else(|| self.method.clone());
+        let method = method.unwrap_or(if has_body { Method::POST } else { Method::GET });
+        let mut request = Request::new(method, url)?;
+        let has_query = !own.params.is_empty() || !self.query.is_empty();
+        if has_query {
+            self.add_query(&mut request, &own.params, values)?;
+        }
+        request.headers = own.headers;
+        self.add_headers(&mut request, values)?;
+        self.add_body(&mut request, own.body, values)?;
+        if own.total.is_some() {
+            request.own.timeouts = Some(Box::new(Timeouts { total: own.total, ..self.timeouts.clone() }));
+        }
+        Ok((request, has_query))
+    }
+
+    fn add_query(&self, request: &mut Request, own: &[(String, String)], values: &dyn Values) -> Result<()> {
+        let mut query = request.url.query_pairs_mut();
+        query.extend_pairs(own);
+        for (name, template) in &self.query {
+            if !own.iter().any(|(known, _)| known == name) {
+                query.append_pair(name, &self.fill(template, values)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_headers(&self, request: &mut Request, values: &dyn Values) -> Result<()> {
+        let mut defaults = self.headers.clone();
+        for HeaderTemplate { name, value, secret } in &self.filled_headers {
+            append(&mut defaults, name, self.fill(value, values)?.as_bytes(), *secret)?;
+        }
+        if request.headers.is_empty() {
+            request.headers = defaults;
+        } else {
+            request.headers.extend_missing(&defaults);
+        }
+        Ok(())
+    }
+
+    fn add_body(&self, request: &mut Request, own: Option<OwnBody>, values: &dyn Values) -> Result<()> {
+        let (bytes, content_type) = match (own, &self.body) {
+            (None, None) => return Ok(()),
+            (Some(OwnBody::Json(json)), _) => (json.into(), Some(JSON)),
+            (Some(OwnBody::Form(pairs)), _) => {
+                let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+                (form.into(), Some(FORM))
+            }
+            (Some(OwnBody::Bytes(bytes)), _) => (bytes.into(), None),
+            (None, Some(Content::Fixed(bytes, content_type))) => (bytes.clone(), *content_type),
+            (None, Some(Content::Text(template, content_type))) => (self.fill(template, values)?.into(), *content_type),
+            (None, Some(Content::Form(pairs))) => {
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                for (name, template) in pairs {
+                    form.append_pair(name, &self.fill(template, values)?);
+                }
+                (form.finish().into(), Some(FORM))
+            }
+        };
+        if let Some(content_type) = content_type
+            && !request.headers.contains("content-type")
+        {
+            append(&mut request.headers, "content-type", content_type.as_bytes(), false)?;
+        }
+        request.body = bytes.into();
+        Ok(())
+    }
+
+    fn fill(&self, template: &Template, values: &dyn Values) -> Result<String> {
+        match template.fixed() {
+            Some(text) => Ok(text.to_owned()),
+            None => template.fill(&self.names, values).map_err(unreadable),
+        }
+    }
+}
+
+fn pairs(pairs: &[(String, String)], names: &mut Names) -> Vec<(String, Template)> {
+    pairs.iter().map(|(name, value)| (name.clone(), Template::parse(value, Kind::Plain, names))).collect()
+}
+
+/// The fields that are the same for every row, and those to be filled.
+fn headers(given: &Headers, names: &mut Names) -> Result<(Headers, Vec<HeaderTemplate>)> {
+    let (mut fixed, mut filled) = (Headers::new(), Vec::new());
+    for (name, value, secret) in given.iter_marked() {
+        let template = std::str::from_utf8(value).ok().map(|text| Template::parse(text, Kind::Plain, names));
+        match template {
+            Some(template) if template.fixed().is_none() => {
+                filled.push(HeaderTemplate { name: name.to_owned(), value: template, secret })
+            }
+            Some(template) => append(&mut fixed, name, template.fixed().unwrap_or_default().as_bytes(), secret)?,
+            None => append(&mut fixed, name, value, secret)?,
+        }
+    }
+    Ok((fixed, filled))
+}
+
+fn content(body: &BodyTemplate, names: &mut Names) -> Result<Option<Content>> {
+    let (template, content_type) = match body {
+        BodyTemplate::None => return Ok(None),
+        BodyTemplate::Form(fields) => return Ok(Some(Content::Form(pairs(fields, names)))),
+        BodyTemplate::Data(text) => (Template::parse(text, Kind::Plain, names), None),
+        BodyTemplate::Json(text) => {
+            let template = Template::parse(text, Kind::Json, names);
+            template.check_json().map_err(|error| {
+                let message = "the JSON template does not become JSON (a placeholder that is a key needs quotes)";
+                Error::new(ErrorKind::Input, gannet_core::Phase::Prepare, message).with_source(error)
+            })?;
+            (template, Some(JSON))
+        }
+    };
+    Ok(Some(match template.fixed().map(str::to_owned) {
+        Some(text) => Content::Fixed(text.into(), content_type),
+        None => Content::Text(template, content_type),
+    }))
+}

@@ -1,0 +1,268 @@
+//! One request and its response on one connection, driven in place: no task, no channel. Upload and download
+//! progress in the same poll. It holds the lease until the response is whole; then the connection goes back to
+//! the pool or is closed. Dropping an exchange closes the connection.
+
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use gannet_core::h1::{Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
+use gannet_core::{ErrorKind, Phase};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
+
+use crate::buffer::ReadBuffer;
+use crate::error::{Error, Result};
+use crate::pool::Lease;
+use crate::upload::{Sent, Upload, is_body_error};
+
+pub(crate) struct Exchange {
+    lease: Lease,
+    upload: Upload,
+    reader: ResponseReader,
+    /// Bytes read and not consumed yet are `buffer[start..end]`. Lent: empty while nothing is at hand.
+    buffer: ReadBuffer,
+    start: usize,
+    end: usize,
+    clock: Clock,
+    /// A write failed; what the server had to say may still be readable, and says more.
+    broken: Option<io::Error>,
+    /// A response byte has been seen.
+    answered: bool,
+}
+
+/// The two deadlines that run during an exchange.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) read: Option<Duration>,
+    pub(crate) total: Option<(Instant, Duration)>,
+    /// When bytes last moved.
+    pub(crate) moved: Instant,
+}
+
+/// A failed exchange; `unanswered` where not one byte of a response had come and the connection was at fault.
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) unanswered: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
+        let reader = ResponseReader::new(kind, limits);
+        let buffer = ReadBuffer::default();
+        Exchange { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
+    }
+
+    /// The response's head.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
+        loop {
+            if self.start < self.end {
+                match self.parse() {
+                    Ok(Event::Head(head)) => return Poll::Ready(Ok(head)),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Head))),
+                }
+            }
+            match self.poll_io(cx, Phase::Head) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The next piece of the body, as a place in [`Exchange::data`]; `None` at its end.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
+        loop {
+            match self.parse() {
+                Ok(Event::Data(range)) => return Poll::Ready(Ok(Some(range))),
+                Ok(Event::End) => return Poll::Ready(Ok(None)),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Body).error)),
+            }
+            match self.poll_io(cx, Phase::Body) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed.error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// How many bytes have come that nobody has looked at yet.
+    pub(crate) fn at_hand(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// A piece of body that is at hand already, without reading more.
+    pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
+        match self.parse() {
+            Ok(Event::Data(range)) => Some(range),
+            // An error stays with the reader and is told by the next poll.
+            _ => None,
+        }
+    }
+
+    /// The bytes of a piece; valid until the next poll.
+    pub(crate) fn data(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// Whether the response is whole.
+    pub(crate) fn is_done(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    pub(crate) fn trailers(&self) -> Option<&gannet_core::Headers> {
+        self.reader.trailers()
+    }
+
+    /// Restarts the `read` timeout: the caller itself did not want to read until now.
+    pub(crate) fn touch(&mut self) {
+        self.clock.moved = Instant::now();
+    }
+
+    /// Ends the exchange: the connection goes back to the pool if it may carry another request.
+    pub(crate) fn finish(mut self) {
+        let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
+        self.give_buffer();
+        if reusable {
+            self.lease.put_back();
+        }
+    }
+
+    fn parse(&mut self) -> Result<Event, ProtocolError> {
+        let (consumed, event) = self.reader.read(&self.buffer[self.start..self.end])?;
+        let base = self.start;
+        self.start += consumed;
+        Ok(match event {
+            Event::Data(range) => Event::Data(base + range.start..base + range.end),
+            other => other,
+        })
+    }
+
+    /// Moves bytes: out if some are left, in. Ready when something came in.
+    fn poll_io(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
+        if !self.upload.is_done() && self.broken.is_none() {
+            self.poll_upload(cx)?;
+        }
+        if self.buffer.is_empty() {
+            self.buffer.lend();
+        } else {
+            self.make_room();
+        }
+        let Some(conn) = self.lease.conn() else {
+            return Poll::Ready(Err(Failed { error: Error::closed(), unanswered: false }));
+        };
+        let mut free = ReadBuf::new(&mut self.buffer[self.end..]);
+        match Pin::new(&mut conn.stream).poll_read(cx, &mut free) {
+            Poll::Ready(Ok(())) => {
+                let count = free.filled().len();
+                if count == 0 {
+                    return Poll::Ready(self.on_eof(phase));
+                }
+                self.answered = true;
+                self.end += count;
+                self.clock.moved = Instant::now();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                let cause = self.broken.take().unwrap_or(error);
+                Poll::Ready(Err(self.broke(cause, phase)))
+            }
+            Poll::Pending => {
+                if self.start == self.end {
+                    self.give_buffer();
+                }
+                self.poll_deadlines(cx, phase)
+            }
+        }
+    }
+
+    /// A failed write is kept for later: a server that refuses a body answers and closes, and its answer counts.
+    /// Only a body that cannot be read on our side ends the exchange at once.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
+        let Some(conn) = self.lease.conn() else { return Ok(()) };
+        match self.upload.poll(&mut conn.stream, cx) {
+            Poll::Ready(Ok(Sent::All | Sent::Some)) => self.clock.moved = Instant::now(),
+            Poll::Ready(Err(error)) if is_body_error(&error) => {
+                let error = Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
+                return Err(Failed { error, unanswered: false });
+            }
+            Poll::Ready(Err(error)) => self.broken = Some(error),
+            Poll::Pending => {}
+        }
+        Ok(())
+    }
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
+        let read_at = self.clock.read.map(|read| self.clock.moved + read);
+        let total_at = self.clock.total.map(|(at, _)| at);
+        let first = match (read_at, total_at) {
+            (Some(read), Some(total)) => Some(read.min(total)),
+            (read, total) => read.or(total),
+        };
+        let Some(conn) = self.lease.conn() else { return Poll::Pending };
+        if conn.alarm.poll(cx, first).is_pending() {
+            return Poll::Pending;
+        }
+        let error = match (self.clock.total, self.clock.read) {
+            (Some((at, limit)), _) if Some(at) == first => Error::timeout(ErrorKind::TimeoutTotal, phase, limit),
+            (_, Some(limit)) => Error::timeout(ErrorKind::TimeoutRead, phase, limit),
+            (_, None) => return Poll::Pending,
+        };
+        Poll::Ready(Err(Failed { error, unanswered: false }))
+    }
+
+    fn on_eof(&mut self, phase: Phase) -> Result<(), Failed> {
+        if let Some(error) = self.broken.take()
+            && !self.answered
+        {
+            return Err(self.broke(error, Phase::Send));
+        }
+        match self.reader.on_eof(&self.buffer[self.start..self.end]) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed(error, phase)),
+        }
+    }
+
+    fn broke(&self, error: io::Error, phase: Phase) -> Failed {
+        let (kind, message) = match phase {
+            Phase::Body => (ErrorKind::Body, "connection broken before the body was whole"),
+            _ => (ErrorKind::Connection, "connection broken before the response"),
+        };
+        Failed { error: Error::io(kind, phase, message, error), unanswered: !self.answered }
+    }
+
+    fn failed(&self, error: ProtocolError, phase: Phase) -> Failed {
+        let kind = match error {
+            ProtocolError::EofInHead { .. } => ErrorKind::Connection,
+            ProtocolError::EofInBody => ErrorKind::Body,
+            _ => ErrorKind::Protocol,
+        };
+        let unanswered = error == ProtocolError::EofInHead { empty: true };
+        Failed { error: Error::new(kind, phase, error.to_string()), unanswered }
+    }
+
+    /// Room behind the unconsumed bytes: moved to the front, and only a head that fills a whole buffer makes it grow.
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            } else {
+                let doubled = self.buffer.len() * 2;
+                self.buffer.resize(doubled, 0);
+            }
+        }
+    }
+
+    fn give_buffer(&mut self) {
+        self.buffer.give_back();
+        (self.start, self.end) = (0, 0);
+    }
+}

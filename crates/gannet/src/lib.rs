@@ -1,0 +1,42 @@
+//! Gannet: very many HTTP requests, concurrently, cheaply and politely.
+//!
+//! A [`Session`] is a reusable HTTP client with real limits: pooled connections, cookies, redirects, timeouts that
+//! name their phase. It sends one request, or hands a million to the [`bulk`] engine: results keep their order or
+//! come as they finish, one failure never stops the rest, and every row is accounted for exactly once.
+
+mod alarm;
+pub mod blocking;
+mod body;
+mod buffer;
+pub mod bulk;
+mod connect;
+mod decode;
+mod error;
+mod exchange;
+mod lines;
+mod multipart;
+mod options;
+mod pool;
+mod redact;
+mod request;
+mod response;
+mod send;
+mod session;
+mod upload;
+
+pub use body::{Body, BodyStream};
+pub use error::{Error, Result};
+pub use gannet_core::cookie;
+pub use gannet_core::h1::Version;
+pub use gannet_core::redirect::RedirectPolicy;
+pub use gannet_core::timeout::Timeouts;
+pub use gannet_core::{ErrorKind, Headers, Phase};
+pub use http::{Method, StatusCode};
+pub use multipart::{Form, Part};
+pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, ResponseLimits, Tls};
+pub use pool::PoolStats;
+pub use redact::RedactedUrl;
+pub use request::{IntoUrl, Request, RequestBuilder};
+pub use response::{Chunks, Redirected, Response, ResponseLines};
+pub use session::Session;
+pub use url::Url;

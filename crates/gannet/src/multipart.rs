@@ -1,0 +1,331 @@
+//! Writes forms as multipart/form-data (RFC 7578, with names escaped as browsers do it, WHATWG HTML §4.10.21.8):
+//! fields, bytes and files in, a list of segments out. Bytes are shared and files named, not read, so that a
+//! form of any size costs its heads alone and can be sent again.
+//! Refused: NUL in names and filenames, header values that break their line, paths that are not files.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use gannet_core::{ErrorKind, Headers};
+
+/// Shorter bytes are copied between the heads around them: one segment instead of three.
+const SHARED_FROM: usize = 4 * 1024;
+
+/// A form to be sent as multipart/form-data. Parts go out in the order they were added; names may repeat.
+///
+/// What is wrong with a part is reported by [`Form::encode`].
+#[derive(Clone, Debug)]
+pub struct Form {
+    boundary: String,
+    parts: Vec<(String, Part)>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Form::new()
+    }
+}
+
+impl Form {
+    /// An empty form with a random boundary.
+    pub fn new() -> Self {
+        Form::with_seed(fastrand::u64(..))
+    }
+
+    /// An empty form whose boundary follows from `seed`, so that the same form is the same bytes.
+    ///
+    /// The boundary has 128 bits and is not looked for in the parts: choose the seed at random where others
+    /// choose the content.
+    pub fn with_seed(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        Form { boundary: format!("gannet-{:032x}", random.u128(..)), parts: Vec::new() }
+    }
+
+    /// Adds a text field.
+    #[must_use]
+    pub fn text(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.part(name, Part::text(value))
+    }
+
+    /// Adds bytes as a file of this name and media type.
+    #[must_use]
+    pub fn bytes(
+        self,
+        name: impl Into<String>,
+        filename: impl Into<String>,
+        content_type: impl Into<String>,
+        bytes: impl Into<Bytes>,
+    ) -> Self {
+        self.part(name, Part::bytes(bytes).filename(filename).content_type(content_type))
+    }
+
+    /// Adds a file, read when it is sent, under its own name and as `application/octet-stream`.
+    #[must_use]
+    pub fn file(self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.part(name, Part::file(path))
+    }
+
+    /// Adds a part made by hand.
+    #[must_use]
+    pub fn part(mut self, name: impl Into<String>, part: Part) -> Self {
+        self.parts.push((name.into(), part));
+        self
+    }
+
+    /// The Content-Type of the request, boundary included.
+    pub fn content_type(&self) -> String {
+        format!("multipart/form-data; boundary={}", self.boundary)
+    }
+
+    /// Writes the heads and looks up the sizes of files, which touches the file system but reads no content.
+    ///
+    /// # Errors
+    /// [`FormError`]: a name, filename or header that cannot be written, a path that is no readable file.
+    pub fn encode(self) -> Result<Encoded, FormError> {
+        let content_type = self.content_type();
+        let mut writer = Writer::default();
+        let mut replayable = true;
+        for (name, part) in self.parts {
+            part.write_head(&self.boundary, &name, &mut writer.tail)?;
+            match part.content {
+                Content::Bytes(bytes) => writer.bytes(bytes),
+                Content::File(path) => {
+                    let length = file_length(&path)?;
+                    replayable &= length.is_some();
+                    writer.file(path, length);
+                }
+            }
+            writer.tail.extend_from_slice(b"\r\n");
+        }
+        writer.tail.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
+        let segments = writer.finish();
+        let length = segments.iter().map(Segment::length).try_fold(0u64, |sum, len| sum.checked_add(len?));
+        Ok(Encoded { content_type, segments, length, replayable })
+    }
+}
+
+/// One part of a [`Form`].
+#[derive(Clone)]
+pub struct Part {
+    content: Content,
+    filename: Option<String>,
+    content_type: Option<String>,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Clone)]
+enum Content {
+    Bytes(Bytes),
+    File(PathBuf),
+}
+
+impl Part {
+    /// Text, without filename and media type: a plain field, in UTF-8.
+    pub fn text(value: impl Into<String>) -> Self {
+        Part::of(Content::Bytes(value.into().into()))
+    }
+
+    /// Bytes, without filename and media type until they are given.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Part::of(Content::Bytes(bytes.into()))
+    }
+
+    /// A file, read when it is sent, under the last part of its path and as `application/octet-stream`.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Part::of(Content::File(path)).filename(filename).content_type("application/octet-stream")
+    }
+
+    /// The filename the server is told.
+    #[must_use]
+    pub fn filename(self, filename: impl Into<String>) -> Self {
+        Part { filename: Some(filename.into()), ..self }
+    }
+
+    /// The part's media type.
+    #[must_use]
+    pub fn content_type(self, content_type: impl Into<String>) -> Self {
+        Part { content_type: Some(content_type.into()), ..self }
+    }
+
+    /// One more header of this part; Content-Disposition and Content-Type have their own ways.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    fn of(content: Content) -> Self {
+        Part { content, filename: None, content_type: None, headers: Vec::new() }
+    }
+
+    fn write_head(&self, boundary: &str, name: &str, head: &mut BytesMut) -> Result<(), FormError> {
+        let mut disposition = format!("form-data; name=\"{}\"", escape(name)?);
+        if let Some(filename) = &self.filename {
+            disposition.push_str(&format!("; filename=\"{}\"", escape(filename)?));
+        }
+        head.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: {disposition}\r\n").as_bytes());
+        for (field, value) in self.checked_headers(name)?.iter() {
+            head.extend_from_slice(field.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    fn checked_headers(&self, part: &str) -> Result<Headers, FormError> {
+        let mut headers = Headers::new();
+        let content_type = self.content_type.iter().map(|value| ("Content-Type", value.as_str()));
+        let others = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in content_type.chain(others) {
+            let own = ["content-disposition", "content-type"].iter().find(|own| own.eq_ignore_ascii_case(name));
+            if own.is_some_and(|&own| own == "content-disposition" || headers.contains(own)) {
+                return Err(FormError::of(format!("the part {part:?} sets {name} twice")));
+            }
+            headers.append(name, value).map_err(|error| FormError::of(format!("the part {part:?}: {error}")))?;
+        }
+        Ok(headers)
+    }
+}
+
+/// Shows what kind of content, not the content.
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Part");
+        match &self.content {
+            Content::Bytes(bytes) => shown.field("bytes", &bytes.len()),
+            Content::File(path) => shown.field("file", path),
+        };
+        shown.field("filename", &self.filename).field("content_type", &self.content_type).finish_non_exhaustive()
+    }
+}
+
+/// A form as it goes out.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The Content-Type of the request.
+    pub content_type: String,
+    /// What to send, in this order and with nothing between.
+    pub segments: Vec<Segment>,
+    /// How many bytes all segments have; `None` if a file cannot tell (a pipe).
+    pub length: Option<u64>,
+    /// Whether the segments can be sent once more: all bytes are held, all files can be opened again.
+    pub replayable: bool,
+}
+
+/// A piece of an encoded form.
+#[derive(Clone, Debug)]
+pub enum Segment {
+    /// Bytes as they are.
+    Bytes(Bytes),
+    /// The content of a file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// How many bytes it had when the form was encoded. Send as many: fewer is an error, more are left.
+        length: Option<u64>,
+    },
+}
+
+impl Segment {
+    /// How many bytes it has, if that is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Segment::Bytes(bytes) => Some(bytes.len() as u64),
+            Segment::File { length, .. } => *length,
+        }
+    }
+}
+
+/// Why a form cannot be sent.
+#[derive(Debug)]
+pub struct FormError {
+    message: Cow<'static, str>,
+    source: Option<io::Error>,
+}
+
+impl FormError {
+    /// [`ErrorKind::Request`], always.
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Request
+    }
+
+    fn of(message: impl Into<Cow<'static, str>>) -> Self {
+        FormError { message: message.into(), source: None }
+    }
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FormError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// Gathers heads and small bytes until something large stands between them.
+#[derive(Default)]
+struct Writer {
+    segments: Vec<Segment>,
+    tail: BytesMut,
+}
+
+impl Writer {
+    fn bytes(&mut self, bytes: Bytes) {
+        if bytes.len() < SHARED_FROM {
+            self.tail.extend_from_slice(&bytes);
+        } else {
+            self.cut();
+            self.segments.push(Segment::Bytes(bytes));
+        }
+    }
+
+    fn file(&mut self, path: PathBuf, length: Option<u64>) {
+        self.cut();
+        self.segments.push(Segment::File { path, length });
+    }
+
+    fn finish(mut self) -> Vec<Segment> {
+        self.cut();
+        self.segments
+    }
+
+    fn cut(&mut self) {
+        if !self.tail.is_empty() {
+            self.segments.push(Segment::Bytes(self.tail.split().freeze()));
+        }
+    }
+}
+
+/// A name within quotes: the three characters that would end it are percent-encoded, nothing else is.
+fn escape(name: &str) -> Result<String, FormError> {
+    if name.contains('\0') {
+        return Err(FormError::of(format!("the name {name:?} holds a NUL")));
+    }
+    Ok(name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A"))
+}
+
+/// `None` for what is readable but has no size, such as a pipe.
+fn file_length(path: &Path) -> Result<Option<u64>, FormError> {
+    let found = std::fs::metadata(path).map_err(|error| FormError {
+        message: format!("the file {} cannot be read: {error}", path.display()).into(),
+        source: Some(error),
+    })?;
+    if found.is_dir() {
+        return Err(FormError::of(format!("{} is a directory", path.display())));
+    }
+    Ok(found.is_file().then_some(found.len()))
+}

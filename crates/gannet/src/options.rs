@@ -1,0 +1,162 @@
+//! A session's options: plain nested structs with public fields, the same paths in Rust, in a configuration
+//! file (serde) and on the command line.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gannet_core::Headers;
+use gannet_core::redirect::RedirectPolicy;
+use gannet_core::timeout::Timeouts;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Everything about a session that can be chosen. `Options::default()` is fit for use.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What relative URLs are resolved against; none by default.
+    pub base_url: Option<String>,
+    /// Header fields sent with every request that does not set them itself. Beside them go `accept: */*`,
+    /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
+    #[serde(skip_serializing, deserialize_with = "headers_from_map")]
+    pub headers: Headers,
+    /// The four timeouts.
+    pub timeouts: Timeouts,
+    /// Open sockets.
+    pub connections: Connections,
+    /// Redirects.
+    pub redirects: RedirectPolicy,
+    /// TLS.
+    pub tls: Tls,
+    /// Name lookups.
+    pub dns: Dns,
+    /// Cookies.
+    pub cookies: Cookies,
+    /// Content codings.
+    pub decode: Decode,
+    /// How much of a response is accepted.
+    pub response: ResponseLimits,
+}
+
+/// Caps on open sockets, idle ones included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connections {
+    /// Sockets open at once, over all hosts; 512. At the cap an idle one of another host is closed to make room,
+    /// and where none is idle a request waits its turn (first come, first served).
+    pub max: usize,
+    /// Sockets open at once to one scheme, host and port; none.
+    pub max_per_host: Option<usize>,
+    /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
+    #[serde(with = "gannet_core::timeout::seconds")]
+    pub idle: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60) }
+    }
+}
+
+/// How servers are verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Certificates (PEM, one or many each) trusted beside the machine's own; none.
+    pub extra_roots: Vec<String>,
+    /// What gives up security.
+    pub danger: Danger,
+}
+
+/// Options that give up security. Every use deserves a comment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Danger {
+    /// Accept any certificate for any name: anyone on the way can read and change everything. Off.
+    pub accept_invalid_certs: bool,
+}
+
+/// Name lookups, by the system's resolver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// How long an answer is used again, in seconds; 30. Zero asks every time.
+    #[serde(with = "gannet_core::timeout::seconds")]
+    pub ttl: Duration,
+    /// Names kept at the most; 10,000.
+    pub cache_max: usize,
+    /// Lookups at once; 16. Further ones wait, and that wait counts towards no timeout but `total`.
+    pub max_lookups: usize,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16 }
+    }
+}
+
+/// The cookie jar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cookies {
+    /// Keep cookies that servers set and send them back; on.
+    pub enabled: bool,
+}
+
+impl Default for Cookies {
+    fn default() -> Self {
+        Cookies { enabled: true }
+    }
+}
+
+/// Content codings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decode {
+    /// Offer gzip, deflate, br and zstd, and decode what comes; on.
+    pub enabled: bool,
+}
+
+impl Default for Decode {
+    fn default() -> Self {
+        Decode { enabled: true }
+    }
+}
+
+/// How much of a response is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResponseLimits {
+    /// Bytes of status line, fields, interim responses and trailers together; 64 KiB.
+    pub max_head: usize,
+    /// Bytes of a body, after decoding; none. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
+    pub max_body: Option<u64>,
+}
+
+impl Default for ResponseLimits {
+    fn default() -> Self {
+        ResponseLimits { max_head: 64 << 10, max_body: None }
+    }
+}
+
+/// `{"name": "value"}` or `{"name": ["one", "two"]}`.
+fn headers_from_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Values {
+        One(String),
+        Many(Vec<String>),
+    }
+    let mut headers = Headers::new();
+    for (name, values) in BTreeMap::<String, Values>::deserialize(deserializer)? {
+        let values = match values {
+            Values::One(value) => vec![value],
+            Values::Many(values) => values,
+        };
+        for value in values {
+            headers
+                .append(&name, &value)
+                .map_err(|error| serde::de::Error::custom(format!("headers.{name}: {error}")))?;
+        }
+    }
+    Ok(headers)
+}

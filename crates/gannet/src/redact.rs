@@ -1,0 +1,82 @@
+//! URLs that cannot print their secrets: passwords and query values of telling names come out as `***`.
+
+use std::fmt;
+
+use url::Url;
+
+/// A URL as text, made when its secrets were taken out; the original is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedactedUrl(Box<str>);
+
+impl RedactedUrl {
+    /// Blanks the userinfo, and the values of query parameters whose name speaks of a secret.
+    pub fn new(url: &Url) -> Self {
+        let has_userinfo = !url.username().is_empty() || url.password().is_some();
+        let has_secret = url.query().is_some_and(|query| pairs(query).any(|(name, _)| is_secret_name(name)));
+        if !has_userinfo && !has_secret {
+            return RedactedUrl(url.as_str().into());
+        }
+        let mut shown = url.clone();
+        if has_userinfo {
+            // Cannot fail: a URL with userinfo may have one.
+            let _ = shown.set_username("***");
+            let _ = shown.set_password(None);
+        }
+        if has_secret && let Some(query) = url.query() {
+            let blanked: Vec<String> = pairs(query)
+                .map(|(name, value)| match value {
+                    Some(_) if is_secret_name(name) => format!("{name}=***"),
+                    Some(value) => format!("{name}={value}"),
+                    None => name.to_owned(),
+                })
+                .collect();
+            shown.set_query(Some(&blanked.join("&")));
+        }
+        RedactedUrl(shown.as_str().into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RedactedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RedactedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (pair, None),
+    })
+}
+
+fn is_secret_name(name: &str) -> bool {
+    const PARTS: [&str; 9] =
+        ["token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "signature", "credential"];
+    const WHOLE: [&str; 5] = ["key", "sig", "auth", "pwd", "code"];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part)) || WHOLE.contains(&name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_telling_parameters_are_blanked_and_nothing_else() {
+        let shown = |url: &str| RedactedUrl::new(&Url::parse(url).unwrap()).to_string();
+        assert_eq!(shown("http://h/p?a=1&b"), "http://h/p?a=1&b");
+        assert_eq!(shown("http://me:pw@h/p"), "http://***@h/p");
+        assert_eq!(shown("http://h/?page=2&access_token=abc&KEY=d&x"), "http://h/?page=2&access_token=***&KEY=***&x");
+    }
+}

@@ -1,0 +1,357 @@
+//! A request, and the builder that makes one. What is wrong with it (a URL, a header, a body) is kept and told
+//! when it is sent, so that a chain of calls needs one `?` only.
+
+use std::borrow::Borrow;
+use std::fmt::Display;
+use std::time::Duration;
+
+use gannet_core::Headers;
+use gannet_core::headers::is_token;
+use gannet_core::redirect::RedirectPolicy;
+use gannet_core::timeout::Timeouts;
+use gannet_core::{ErrorKind, Phase};
+use http::Method;
+use serde::Serialize;
+use url::Url;
+
+use crate::body::Body;
+use crate::error::{Error, Result};
+use crate::multipart::Form;
+use crate::response::Response;
+use crate::session::Session;
+
+/// One request, complete and checked. Made by [`Session::request`] or [`Request::new`], sent by
+/// [`Session::execute`].
+#[derive(Debug)]
+pub struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: Headers,
+    pub(crate) body: Body,
+    pub(crate) own: Own,
+}
+
+/// What one request decides differently from its session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) timeouts: Option<Box<Timeouts>>,
+    pub(crate) redirects: Option<RedirectPolicy>,
+    pub(crate) decode: Option<bool>,
+    pub(crate) max_body: Option<u64>,
+}
+
+impl Request {
+    /// A request without header fields of its own or body. The URL must be absolute, http or https.
+    ///
+    /// # Errors
+    /// Kind `url` where it is neither.
+    pub fn new(method: Method, url: Url) -> Result<Self> {
+        check_url(&url)?;
+        Ok(Request { method, url, headers: Headers::new(), body: Body::empty(), own: Own::default() })
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The header fields of this request; the session's own are added when it is sent.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// To change the header fields.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The same request again, where its body can be sent more than once.
+    pub(crate) fn try_clone(&self) -> Option<Request> {
+        let (method, url, headers, own) =
+            (self.method.clone(), self.url.clone(), self.headers.clone(), self.own.clone());
+        Some(Request { method, url, headers, body: self.body.try_clone()?, own })
+    }
+
+    /// Whether sending it twice is the same as sending it once: by its method (RFC 9110 §9.2.2), or because it
+    /// carries an Idempotency-Key.
+    pub fn is_repeatable(&self) -> bool {
+        is_idempotent(&self.method) || self.headers.contains("idempotency-key")
+    }
+}
+
+/// Builds a request of a session; [`RequestBuilder::send`] sends it.
+///
+/// The same for both doors: `S` is [`Session`], or [`crate::blocking::Session`] with a `send` that waits.
+#[must_use = "nothing is sent before `send`"]
+#[derive(Debug)]
+pub struct RequestBuilder<S = Session> {
+    pub(crate) session: S,
+    pub(crate) request: Result<Request>,
+}
+
+impl<S: AsRef<Session>> RequestBuilder<S> {
+    pub(crate) fn new(session: S, request: Result<Request>) -> Self {
+        RequestBuilder { session, request }
+    }
+
+    /// Appends query parameters, percent-encoded: `[("page", 2)]`.
+    pub fn query<K: AsRef<str>, V: Display, P: Borrow<(K, V)>>(self, pairs: impl IntoIterator<Item = P>) -> Self {
+        self.change(|request| {
+            let mut query = request.url.query_pairs_mut();
+            for pair in pairs {
+                let (name, value) = pair.borrow();
+                query.append_pair(name.as_ref(), &value.to_string());
+            }
+            drop(query);
+            if request.url.query() == Some("") {
+                request.url.set_query(None);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a header field. CR, LF and NUL are refused.
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.change(|request| append(&mut request.headers, name, value.as_ref(), false))
+    }
+
+    /// Adds a header field that is never shown and does not follow a redirect to another origin.
+    pub fn secret_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.change(|request| append(&mut request.headers, name, value.as_ref(), true))
+    }
+
+    /// Adds all these header fields.
+    pub fn headers(self, headers: &Headers) -> Self {
+        self.change(|request| {
+            headers
+                .iter_marked()
+                .try_for_each(|(name, value, secret)| append(&mut request.headers, name, value, secret))
+        })
+    }
+
+    /// `Authorization: Basic …` (RFC 7617).
+    pub fn basic_auth(self, user: &str, password: Option<&str>) -> Self {
+        let value = basic(user, password.unwrap_or_default());
+        self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
+    }
+
+    /// `Authorization: Bearer …` (RFC 6750).
+    pub fn bearer_auth(self, token: &str) -> Self {
+        let value = format!("Bearer {token}");
+        self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
+    }
+
+    /// The body as it is; no content type is added.
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.change(|request| {
+            request.body = body.into();
+            Ok(())
+        })
+    }
+
+    /// The value as JSON, with its content type unless one is set.
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Self {
+        self.change(|request| {
+            let bytes = serde_json::to_vec(value)
+                .map_err(|error| Error::request("the JSON body cannot be written").with_source(error))?;
+            set_missing(&mut request.headers, "application/json")?;
+            request.body = bytes.into();
+            Ok(())
+        })
+    }
+
+    /// The pairs as `application/x-www-form-urlencoded`.
+    pub fn form<K: AsRef<str>, V: Display, P: Borrow<(K, V)>>(self, pairs: impl IntoIterator<Item = P>) -> Self {
+        self.change(|request| {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            for pair in pairs {
+                let (name, value) = pair.borrow();
+                form.append_pair(name.as_ref(), &value.to_string());
+            }
+            set_missing(&mut request.headers, "application/x-www-form-urlencoded")?;
+            request.body = form.finish().into_bytes().into();
+            Ok(())
+        })
+    }
+
+    /// A `multipart/form-data` body; its files are read while they are sent.
+    pub fn multipart(self, form: Form) -> Self {
+        self.change(|request| {
+            set_missing(&mut request.headers, &form.content_type())?;
+            request.body = Body::multipart(form)?;
+            Ok(())
+        })
+    }
+
+    /// Bounds this request from its start to the body's last byte, redirects included; in place of
+    /// the session's `timeouts.total`.
+    pub fn timeout(self, total: Duration) -> Self {
+        self.change_timeouts(|timeouts| timeouts.total = Some(total))
+    }
+
+    /// All four timeouts of this request, in place of the session's.
+    pub fn timeouts(self, own: Timeouts) -> Self {
+        self.change_timeouts(|timeouts| *timeouts = own)
+    }
+
+    /// How redirects of this request are followed, in place of the session's `redirects`.
+    pub fn redirects(self, policy: RedirectPolicy) -> Self {
+        self.change(|request| {
+            request.own.redirects = Some(policy);
+            Ok(())
+        })
+    }
+
+    /// Whether content codings are offered and decoded, in place of the session's `decode.enabled`.
+    pub fn decode(self, enabled: bool) -> Self {
+        self.change(|request| {
+            request.own.decode = Some(enabled);
+            Ok(())
+        })
+    }
+
+    /// The most bytes of body that are accepted after decoding, in place of the session's `response.max_body`.
+    pub fn max_body(self, bytes: u64) -> Self {
+        self.change(|request| {
+            request.own.max_body = Some(bytes);
+            Ok(())
+        })
+    }
+
+    /// The finished request, unsent.
+    ///
+    /// # Errors
+    /// What was wrong with any of the parts.
+    pub fn build(self) -> Result<Request> {
+        self.request
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> Self {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = change(request)
+        {
+            let error = error.with_url(&request.url);
+            self.request = Err(error);
+        }
+        self
+    }
+
+    fn change_timeouts(self, change: impl FnOnce(&mut Timeouts)) -> Self {
+        let session = self.session.as_ref().inner.options.timeouts.clone();
+        self.change(|request| {
+            change(request.own.timeouts.get_or_insert_with(|| Box::new(session)));
+            Ok(())
+        })
+    }
+}
+
+impl RequestBuilder {
+    /// Sends the request and returns when the response's head is there. Dropping the future closes the connection
+    /// it was using and leaks nothing.
+    ///
+    /// # Errors
+    /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
+    pub async fn send(self) -> Result<Response> {
+        crate::send::send(&self.session.inner, self.request?).await
+    }
+}
+
+/// What can be the URL of a request: `&str`, `String`, [`Url`]. A relative one needs a session with a base URL.
+pub trait IntoUrl {
+    /// The URL, resolved against the base if there is one.
+    ///
+    /// # Errors
+    /// Kind `url`, saying what is wrong with it.
+    fn into_url(self, base: Option<&Url>) -> Result<Url>;
+}
+
+impl IntoUrl for Url {
+    fn into_url(self, _base: Option<&Url>) -> Result<Url> {
+        Ok(self)
+    }
+}
+
+impl IntoUrl for &Url {
+    fn into_url(self, _base: Option<&Url>) -> Result<Url> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoUrl for &str {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        let parsed = match base {
+            Some(base) => base.join(self),
+            None => Url::parse(self),
+        };
+        parsed.map_err(|error| {
+            let remedy = match error {
+                url::ParseError::RelativeUrlWithoutBase => "; give it a scheme (https://…) or set a base URL",
+                _ => "",
+            };
+            Error::new(ErrorKind::Url, Phase::Prepare, format!("not a URL: {error}{remedy}"))
+        })
+    }
+}
+
+impl IntoUrl for String {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+impl IntoUrl for &String {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+/// A method by its name; any token will do (RFC 9110 §9).
+pub(crate) fn parse_method(name: &str) -> Result<Method> {
+    if !is_token(name.as_bytes()) {
+        return Err(Error::request(format!("not a method: {name:?}")));
+    }
+    Method::from_bytes(name.as_bytes()).map_err(|_| Error::request(format!("not a method: {name:?}")))
+}
+
+pub(crate) fn check_url(url: &Url) -> Result<()> {
+    let bad = |message: String| Err(Error::new(ErrorKind::Url, Phase::Prepare, message).with_url(url));
+    match url.scheme() {
+        "http" | "https" => {}
+        other => return bad(format!("the scheme {other:?} is not supported; use http or https")),
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return bad("the URL has no host".to_owned());
+    }
+    Ok(())
+}
+
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
+}
+
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+pub(crate) fn append(headers: &mut Headers, name: &str, value: &[u8], secret: bool) -> Result<()> {
+    let added = if secret { headers.append_secret(name, value) } else { headers.append(name, value) };
+    added.map_err(|error| Error::request(format!("header {name:?}: {error}")))
+}
+
+fn set_missing(headers: &mut Headers, content_type: &str) -> Result<()> {
+    if headers.contains("content-type") {
+        return Ok(());
+    }
+    append(headers, "content-type", content_type.as_bytes(), false)
+}

@@ -1,0 +1,452 @@
+//! A response: its head, and its body, which can be read once: whole (`text`, `json`, `bytes`), in pieces
+//! (`chunk`, a stream) or in lines. Reading it to the end gives the connection back; dropping it closes it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use gannet_core::h1::{BodyFraming, Version};
+use gannet_core::{ErrorKind, Headers, Phase};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::decode::DecodeError;
+use crate::decode::charset;
+use crate::decode::content::{ContentDecoder, DecodeLimits};
+use crate::error::{Error, Result};
+use crate::exchange::Exchange;
+use crate::lines::Lines;
+
+/// The most that is reserved at once on the word of a Content-Length.
+const MAX_RESERVE: u64 = 1 << 20;
+/// The longest line that [`Response::lines`] puts together.
+const MAX_LINE: usize = 16 << 20;
+
+/// A response whose head has come.
+#[derive(Debug)]
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) headers: Headers,
+    pub(crate) url: Url,
+    pub(crate) history: Vec<Redirected>,
+    pub(crate) body: ResponseBody,
+    pub(crate) started: Instant,
+    pub(crate) head_after: Duration,
+}
+
+/// A response that redirected: one step of [`Response::history`].
+#[derive(Clone, Debug)]
+pub struct Redirected {
+    /// What was asked.
+    pub url: Url,
+    /// The redirect's status.
+    pub status: StatusCode,
+    /// The redirect's fields, `Location` among them.
+    pub headers: Headers,
+}
+
+impl Response {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason phrase: what the server sent, or the usual one.
+    pub fn reason(&self) -> &str {
+        self.reason.as_deref().or_else(|| self.status.canonical_reason()).unwrap_or_default()
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The header fields, as they came.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The URL that answered: the last one, after redirects.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The redirects that led here, first to last.
+    pub fn history(&self) -> &[Redirected] {
+        &self.history
+    }
+
+    /// A status below 400.
+    pub fn ok(&self) -> bool {
+        self.status.as_u16() < 400
+    }
+
+    /// From the start of the request to this response's head.
+    pub fn elapsed(&self) -> Duration {
+        self.head_after
+    }
+
+    /// The length of the body, where it is known: not for chunked ones, nor for those that will be decoded.
+    pub fn content_length(&self) -> Option<u64> {
+        if self.body.decoder.is_some() { None } else { self.body.length }
+    }
+
+    /// The fields that came behind a chunked body, once it is read.
+    pub fn trailers(&self) -> Option<&Headers> {
+        self.body.trailers.as_deref()
+    }
+
+    /// The response, if its status is below 400.
+    ///
+    /// # Errors
+    /// Kind `status`; the connection is closed if the body was not here yet.
+    pub fn error_for_status(self) -> Result<Self> {
+        match self.error_for_status_ref() {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    /// The error that [`Response::error_for_status`] would give, the response kept: its body may say more.
+    pub fn error_for_status_ref(&self) -> Option<Error> {
+        if self.ok() {
+            return None;
+        }
+        Some(Error::of_status(self.status).with_url(&self.url).with_elapsed(self.head_after))
+    }
+
+    /// The whole body, decoded from its content codings.
+    ///
+    /// # Errors
+    /// `body` if it ends early, `decode`, `too_large`, the timeouts.
+    pub async fn bytes(mut self) -> Result<Bytes> {
+        self.read_all().await
+    }
+
+    /// The whole body as text, by the charset of its Content-Type (UTF-8 without one; a byte order mark wins).
+    /// What does not decode becomes U+FFFD; see [`Response::text_strict`].
+    ///
+    /// # Errors
+    /// As [`Response::bytes`].
+    pub async fn text(mut self) -> Result<String> {
+        let bytes = self.read_all().await?;
+        Ok(charset::text(Vec::from(bytes), self.headers.get("content-type")).text)
+    }
+
+    /// As [`Response::text`], but what does not decode is an error.
+    ///
+    /// # Errors
+    /// As [`Response::bytes`]; kind `decode` naming charset and place.
+    pub async fn text_strict(mut self) -> Result<String> {
+        let bytes = self.read_all().await?;
+        let text = charset::text_strict(Vec::from(bytes), self.headers.get("content-type"));
+        text.map(|text| text.text).map_err(|error| self.told(decode_error(error)))
+    }
+
+    /// The whole body read as JSON into a type.
+    ///
+    /// # Errors
+    /// As [`Response::bytes`]; kind `decode` naming line and column.
+    pub async fn json<T: DeserializeOwned>(mut self) -> Result<T> {
+        let bytes = self.read_all().await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            self.told(
+                Error::new(ErrorKind::Decode, Phase::Decode, "the body is not the JSON expected").with_source(error),
+            )
+        })
+    }
+
+    /// The next piece of the body, decoded; `None` at its end. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As [`Response::bytes`].
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// The body as a stream of pieces.
+    pub fn bytes_stream(self) -> Chunks {
+        Chunks { response: self, ended: false }
+    }
+
+    /// The body as lines of text (UTF-8, what does not decode as U+FFFD), without their line ends.
+    pub fn lines(self) -> ResponseLines {
+        ResponseLines { response: self, lines: Lines::new(MAX_LINE), ended: false }
+    }
+
+    /// Appends the next bytes of the body to `out`; false at its end. For callers that gather under a budget.
+    pub(crate) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
+        self.body.poll_into(cx, out).map_err(|error| self.told(error))
+    }
+
+    /// Restarts the `read` timeout: we were the ones who waited.
+    pub(crate) fn touch(&mut self) {
+        if let Some(exchange) = &mut self.body.exchange {
+            exchange.touch();
+        }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        let mut out = Vec::new();
+        let more = ready!(self.poll_into(cx, &mut out))?;
+        Poll::Ready(Ok(more.then(|| Bytes::from(out))))
+    }
+
+    /// The whole body, if it is here already and needs nothing done.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        self.body.take_whole()
+    }
+
+    async fn read_all(&mut self) -> Result<Bytes> {
+        if let Some(whole) = self.take_whole() {
+            return Ok(whole);
+        }
+        let mut out = Vec::with_capacity(self.body.length.unwrap_or(0).min(MAX_RESERVE) as usize);
+        while poll_fn(|cx| self.poll_into(cx, &mut out)).await? {}
+        Ok(Bytes::from(out))
+    }
+
+    fn told(&self, error: Error) -> Error {
+        error.with_url(&self.url).with_elapsed(self.started.elapsed())
+    }
+}
+
+/// A body on its way in.
+pub(crate) struct ResponseBody {
+    /// Bytes that have come and were not handed on, as the wire had them.
+    at_hand: Vec<u8>,
+    /// Until the last byte has come; then its connection is back in the pool.
+    exchange: Option<Box<Exchange>>,
+    decoder: Option<Box<ContentDecoder>>,
+    /// The most that is handed on in all.
+    max: Option<u64>,
+    handed_on: u64,
+    length: Option<u64>,
+    trailers: Option<Box<Headers>>,
+    failed: bool,
+}
+
+impl ResponseBody {
+    /// `codings` is the response's head, where its content codings are to be decoded.
+    pub(crate) fn new(
+        at_hand: Vec<u8>,
+        exchange: Exchange,
+        framing: BodyFraming,
+        codings: Option<&Headers>,
+        max: Option<u64>,
+    ) -> Result<Self> {
+        let decoder = match codings.filter(|headers| headers.contains("content-encoding")) {
+            Some(headers) => {
+                let limits = DecodeLimits { max_output: max, ..DecodeLimits::default() };
+                ContentDecoder::for_codings(headers.get_all("content-encoding"), limits).map_err(decode_error)?
+            }
+            None => None,
+        };
+        let mut body = ResponseBody {
+            at_hand,
+            exchange: None,
+            decoder: decoder.map(Box::new),
+            max,
+            handed_on: 0,
+            length: framing.length(),
+            trailers: None,
+            failed: false,
+        };
+        if let (Some(length), Some(max), None) = (body.length, max, &body.decoder)
+            && length > max
+        {
+            return Err(too_large(max));
+        }
+        if exchange.is_done() {
+            body.end(exchange)
+        } else {
+            body.exchange = Some(Box::new(exchange))
+        }
+        Ok(body)
+    }
+
+    /// The whole body, if it is here and needs nothing done.
+    fn take_whole(&mut self) -> Option<Bytes> {
+        if self.exchange.is_some() || self.decoder.is_some() || self.failed {
+            return None;
+        }
+        if self.max.is_some_and(|max| self.at_hand.len() as u64 + self.handed_on > max) {
+            return None;
+        }
+        Some(Bytes::from(std::mem::take(&mut self.at_hand)))
+    }
+
+    /// Reads and drops what is left, up to so many bytes: then the connection can be used again. Errors do not
+    /// matter: the connection is closed then.
+    pub(crate) async fn drain(&mut self, most: u64) {
+        if self.length.is_some_and(|length| length > most) {
+            return;
+        }
+        let mut left = most;
+        while let Some(exchange) = &mut self.exchange {
+            match poll_fn(|cx| exchange.poll_data(cx)).await {
+                Ok(Some(piece)) if (piece.len() as u64) < left => left -= piece.len() as u64,
+                Ok(None) => {
+                    if let Some(exchange) = self.exchange.take() {
+                        exchange.finish();
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
+        let before = out.len();
+        let result = ready!(self.poll_wire(cx, out));
+        let result = result.and_then(|more| {
+            self.handed_on += (out.len() - before) as u64;
+            match self.max {
+                Some(max) if self.handed_on > max => Err(too_large(max)),
+                _ => Ok(more),
+            }
+        });
+        if result.is_err() {
+            self.failed = true;
+            self.exchange = None;
+            self.at_hand = Vec::new();
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_wire(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
+        if self.failed {
+            let error = Error::new(ErrorKind::Body, Phase::Body, "the body failed before");
+            return Poll::Ready(Err(error));
+        }
+        let before = out.len();
+        loop {
+            if !self.at_hand.is_empty() {
+                let wire = std::mem::take(&mut self.at_hand);
+                push(&mut self.decoder, &wire, out)?;
+            } else if let Some(exchange) = &mut self.exchange {
+                match ready!(exchange.poll_data(cx))? {
+                    Some(piece) => push(&mut self.decoder, exchange.data(piece), out)?,
+                    None => {
+                        if let Some(exchange) = self.exchange.take() {
+                            self.end(*exchange);
+                        }
+                    }
+                }
+            } else {
+                if let Some(mut decoder) = self.decoder.take() {
+                    decoder.finish().map_err(decode_error)?;
+                }
+                return Poll::Ready(Ok(out.len() > before));
+            }
+            if out.len() > before {
+                return Poll::Ready(Ok(true));
+            }
+        }
+    }
+
+    fn end(&mut self, exchange: Exchange) {
+        self.trailers = exchange.trailers().cloned().map(Box::new);
+        exchange.finish();
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("length", &self.length).field("whole", &self.exchange.is_none()).finish()
+    }
+}
+
+/// The body of a response as a stream of pieces. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub struct Chunks {
+    response: Response,
+    ended: bool,
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.response.poll_chunk(cx)).transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+/// The body of a response as a stream of lines. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub struct ResponseLines {
+    response: Response,
+    lines: Lines,
+    ended: bool,
+}
+
+impl ResponseLines {
+    /// The next line; `None` at the end.
+    pub async fn next_line(&mut self) -> Option<Result<String>> {
+        poll_fn(|cx| self.poll_line(cx)).await
+    }
+
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String>>> {
+        loop {
+            match self.lines.next_line() {
+                Ok(Some(line)) => return Poll::Ready(Some(Ok(String::from_utf8_lossy(&line).into_owned()))),
+                Ok(None) if self.ended => {
+                    let rest = self.lines.finish().map_err(|error| self.response.told(decode_error(error)));
+                    let rest = rest.transpose().map(|line| line.map(|l| String::from_utf8_lossy(&l).into_owned()));
+                    return Poll::Ready(rest);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(self.response.told(decode_error(error)))));
+                }
+            }
+            match ready!(self.response.poll_chunk(cx)) {
+                Ok(Some(piece)) => self.lines.push(&piece),
+                Ok(None) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for ResponseLines {
+    type Item = Result<String>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_line(cx)
+    }
+}
+
+fn push(decoder: &mut Option<Box<ContentDecoder>>, wire: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    match decoder {
+        Some(decoder) => decoder.push(wire, out).map_err(decode_error),
+        None => {
+            out.extend_from_slice(wire);
+            Ok(())
+        }
+    }
+}
+
+fn too_large(max: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, Phase::Body, format!("the body is larger than {max} bytes"))
+}
+
+fn decode_error(error: DecodeError) -> Error {
+    Error::new(error.kind, Phase::Decode, error.message)
+}

@@ -1,0 +1,323 @@
+//! One request from start to the response's head: connection, exchange, cookies, redirects. Repeats by itself
+//! only what was surely not processed: a request that a stale pooled connection swallowed. Everything else is the
+//! caller's to repeat.
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use gannet_core::h1::{self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead};
+use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
+use gannet_core::timeout::Timeouts;
+use gannet_core::{ErrorKind, Headers, Phase};
+use http::Method;
+use percent_encoding::percent_decode_str;
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
+
+use crate::body::Body;
+use crate::buffer;
+use crate::error::{Error, Result};
+use crate::exchange::{Clock, Exchange, Failed};
+use crate::pool::{Checkout, Lease};
+use crate::request::{Request, append, basic};
+use crate::response::{Redirected, Response, ResponseBody};
+use crate::session::Inner;
+use crate::upload::Upload;
+
+/// A redirect's own body is read to its end up to this size, so that its connection can be used again.
+const DRAIN: u64 = 64 << 10;
+
+pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
+    let started = Instant::now();
+    let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
+    let total = timeouts.total.map(|limit| (started + limit, limit));
+    let mut sending = Sending { session, timeouts, total, defaults_merged: false, history: Vec::new(), request };
+    match sending.follow().await {
+        Ok((head, body)) => Ok(sending.into_response(head, body, started)),
+        Err(error) => Err(error.with_url(&sending.request.url).with_elapsed(started.elapsed())),
+    }
+}
+
+struct Sending<'a> {
+    session: &'a Arc<Inner>,
+    request: Request,
+    timeouts: Timeouts,
+    total: Option<(Instant, Duration)>,
+    /// The session's defaults stand in the request's own fields already: from the first redirect on, so that what
+    /// is dropped stays dropped.
+    defaults_merged: bool,
+    history: Vec<Redirected>,
+}
+
+impl Sending<'_> {
+    async fn follow(&mut self) -> Result<(ResponseHead, ResponseBody)> {
+        loop {
+            let (head, mut body) = self.hop().await?;
+            self.session.store_cookies(&self.request.url, &head.headers);
+            // Most responses are no redirects, and cost no decision.
+            if !head.status.is_redirection() {
+                return Ok((head, body));
+            }
+            let next = match self.decide(&head) {
+                Decision::Deliver => return Ok((head, body)),
+                Decision::Follow(next) => next,
+                Decision::Fail(error) => {
+                    return Err(
+                        Error::new(ErrorKind::Redirect, Phase::Redirect, error.to_string()).with_kind(error.kind())
+                    );
+                }
+            };
+            body.drain(DRAIN).await;
+            let request = &mut self.request;
+            if !self.defaults_merged {
+                request.headers.extend_missing(&self.session.defaults);
+                self.defaults_merged = true;
+            }
+            redirect::strip_for(&mut request.headers, next.cross_origin, next.drop_body);
+            if next.drop_body {
+                request.body = Body::empty();
+            }
+            request.method = next.method;
+            let url = std::mem::replace(&mut request.url, next.url);
+            self.history.push(Redirected { url, status: head.status, headers: head.headers });
+        }
+    }
+
+    fn decide(&self, head: &ResponseHead) -> Decision {
+        let request = &self.request;
+        let policy: &RedirectPolicy = request.own.redirects.as_ref().unwrap_or(&self.session.options.redirects);
+        let body = match &request.body {
+            body if body.is_empty() => BodyReplay::None,
+            body if body.is_available() => BodyReplay::Replayable,
+            _ => BodyReplay::Consumed,
+        };
+        let hop = Hop {
+            method: &request.method,
+            url: &request.url,
+            status: head.status.as_u16(),
+            location: head.headers.get_bytes("location"),
+            hops_so_far: self.history.len() as u32,
+            body,
+        };
+        redirect::decide(policy, &hop)
+    }
+
+    /// One request on the wire and its answer's head.
+    async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
+        self.take_userinfo()?;
+        if !self.request.body.is_available() {
+            return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
+        }
+        let again = self.request.body.is_replayable() && self.request.is_repeatable();
+        let mut fresh_only = false;
+        loop {
+            let mut lease = self.lease(again, fresh_only).await?;
+            let reused = lease.conn().is_some_and(|conn| conn.served > 0);
+            if let Some(conn) = lease.conn() {
+                conn.served += 1;
+            }
+            let mut exchange = self.start(lease)?;
+            match poll_fn(|cx| exchange.poll_head(cx)).await {
+                Ok(head) => {
+                    let body = self.body(&head, exchange)?;
+                    return Ok((head, body));
+                }
+                // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
+                // Once is bad luck; the second try goes on a connection that nobody has used.
+                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => fresh_only = true,
+                Err(failed) => return Err(failed.error),
+            }
+        }
+    }
+
+    /// A connection, reused or new.
+    async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
+        let url = &self.request.url;
+        let pool = &self.session.pool;
+        let mut lease = match pool.checkout(&origin_name(url)) {
+            Checkout::Now(lease) => lease,
+            Checkout::Closed => return Err(Error::closed()),
+            Checkout::Wait(waiting) => {
+                let turn = async { waiting.turn().await.ok_or_else(Error::closed) };
+                within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?
+            }
+        };
+        if let Some(conn) = lease.conn() {
+            // What cannot be sent twice must not meet a connection that the server has closed already.
+            if fresh_only || !(again || conn.stream.is_quiet_now()) {
+                lease.discard();
+            } else {
+                return Ok(lease);
+            }
+        }
+        let connect = async {
+            let limit = self.timeouts.connect;
+            match self.session.connector.connect(url, limit).await {
+                // Descriptors may be held by idle connections of our own.
+                Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
+                    self.session.connector.connect(url, limit).await
+                }
+                result => result,
+            }
+        };
+        lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
+        Ok(lease)
+    }
+
+    fn start(&mut self, lease: Lease) -> Result<Exchange> {
+        let limits = HeadLimits { max_bytes: self.session.options.response.max_head, ..HeadLimits::default() };
+        let clock = Clock { read: self.timeouts.read, total: self.total, moved: Instant::now() };
+        let kind = RequestKind { head: self.request.method == Method::HEAD };
+        let mut out = buffer::take_write();
+        let framing = self.framing();
+        self.write_head(&mut out, framing)?;
+        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
+        Ok(Exchange::new(lease, upload, kind, limits, clock))
+    }
+
+    fn framing(&self) -> RequestBody {
+        let request = &self.request;
+        match request.body.length() {
+            Some(0) if request.body.is_empty() => match request.method {
+                Method::POST | Method::PUT | Method::PATCH => RequestBody::Empty,
+                _ => RequestBody::None,
+            },
+            Some(length) => RequestBody::Length(length),
+            None => RequestBody::Chunked,
+        }
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>, body: RequestBody) -> Result<()> {
+        let url = &self.request.url;
+        let (headers, block) = self.fields()?;
+        h1::write_head(
+            out,
+            &RequestHead {
+                method: self.request.method.as_str(),
+                target: (url.path(), url.query()),
+                host: (url.host_str().unwrap_or_default(), url.port()),
+                headers: &headers,
+                block,
+                body,
+            },
+        );
+        Ok(())
+    }
+
+    /// The fields to send. In the usual case nothing is copied: the request's own fields, and the session's
+    /// defaults as a block that was written once.
+    fn fields(&self) -> Result<(Cow<'_, Headers>, &[u8])> {
+        let own = &self.request.headers;
+        let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
+        let cookie = if own.contains("cookie") { None } else { self.session.cookies_for(&self.request.url) };
+        let defaults = &self.session.defaults;
+        let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
+        if cookie.is_none() && !overrides && !self.defaults_merged && decode == self.session.options.decode.enabled {
+            return Ok((Cow::Borrowed(own), &self.session.default_block));
+        }
+        let mut all = own.clone();
+        if let Some(cookie) = cookie {
+            append(&mut all, "cookie", cookie.as_bytes(), true)?;
+        }
+        if !self.defaults_merged {
+            all.extend_missing(defaults);
+        }
+        if !decode && !own.contains("accept-encoding") {
+            all.remove("accept-encoding");
+        }
+        Ok((Cow::Owned(all), &[]))
+    }
+
+    fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> Result<ResponseBody> {
+        let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
+        let max = self.request.own.max_body.or(self.session.options.response.max_body);
+        let codings = if decode { Some(&head.headers) } else { None };
+        let mut prefetched = Vec::new();
+        let may_be_whole = match head.framing {
+            BodyFraming::Length(length) => length <= exchange.at_hand() as u64,
+            BodyFraming::None | BodyFraming::Chunked => true,
+            BodyFraming::UntilClose => false,
+        };
+        if may_be_whole {
+            while let Some(piece) = exchange.data_at_hand() {
+                prefetched.extend_from_slice(exchange.data(piece));
+            }
+        }
+        ResponseBody::new(prefetched, exchange, head.framing, codings, max)
+    }
+
+    /// Credentials in the URL become a header, and are asked for by nobody who reads the URL later.
+    fn take_userinfo(&mut self) -> Result<()> {
+        let url = &mut self.request.url;
+        if url.username().is_empty() && url.password().is_none() {
+            return Ok(());
+        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let value = basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default()));
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        if self.request.headers.contains("authorization") {
+            return Ok(());
+        }
+        append(&mut self.request.headers, "authorization", value.as_bytes(), true)
+    }
+
+    fn into_response(self, head: ResponseHead, body: ResponseBody, started: Instant) -> Response {
+        Response {
+            status: head.status,
+            version: head.version,
+            reason: head.reason,
+            headers: head.headers,
+            url: self.request.url,
+            history: self.history,
+            body,
+            started,
+            head_after: started.elapsed(),
+        }
+    }
+}
+
+/// Bounds a wait by a timeout of its own and by `total`.
+async fn within<T>(
+    total: Option<(Instant, Duration)>,
+    own: Option<Duration>,
+    kind: ErrorKind,
+    phase: Phase,
+    wait: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let own = own.map(|limit| (Instant::now() + limit, limit));
+    let (at, limit, kind) = match (own, total) {
+        (Some((at, limit)), Some((total, _))) if at <= total => (at, limit, kind),
+        (_, Some((at, limit))) => (at, limit, ErrorKind::TimeoutTotal),
+        (Some((at, limit)), None) => (at, limit, kind),
+        (None, None) => return wait.await,
+    };
+    match timeout_at(at, wait).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::timeout(kind, phase, limit)),
+    }
+}
+
+/// The pool's key of a URL. Without userinfo it stands in the URL as it is.
+fn origin_name(url: &Url) -> Cow<'_, str> {
+    Cow::Borrowed(&url[..Position::AfterPort])
+}
+
+impl Inner {
+    fn store_cookies(&self, url: &Url, headers: &Headers) {
+        if self.options.cookies.enabled && headers.contains("set-cookie") {
+            let now = SystemTime::now();
+            self.jar().store_all(url, headers.get_all("set-cookie"), now);
+        }
+    }
+
+    fn cookies_for(&self, url: &Url) -> Option<String> {
+        if !self.options.cookies.enabled {
+            return None;
+        }
+        let mut jar = self.jar();
+        if jar.is_empty() { None } else { jar.header_for(url, SystemTime::now()) }
+    }
+}

@@ -1,0 +1,196 @@
+//! The session: what requests share. Cheap to clone, safe to share between tasks and threads; its connections,
+//! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gannet_core::cookie::Jar;
+use gannet_core::{ErrorKind, Headers, Phase};
+use http::Method;
+use url::Url;
+
+use crate::connect::Connector;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::pool::{Pool, PoolStats};
+use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
+use crate::response::Response;
+
+/// The methods by their names, the same for both doors.
+macro_rules! verbs {
+    ($builder:ty) => {
+        verbs!($builder, get GET, head HEAD, post POST, put PUT, patch PATCH, delete DELETE, options OPTIONS);
+    };
+    ($builder:ty, $($name:ident $method:ident),*) => {
+        $(
+            #[doc = concat!("Starts a ", stringify!($method), ".")]
+            pub fn $name(&self, url: impl $crate::IntoUrl) -> $builder {
+                self.request(http::Method::$method, url)
+            }
+        )*
+
+        /// As `request`, the method by its name; any token will do.
+        pub fn request_named(&self, method: &str, url: impl $crate::IntoUrl) -> $builder {
+            match $crate::request::parse_method(method) {
+                Ok(method) => self.request(method, url),
+                Err(error) => <$builder>::new(self.clone(), Err(error)),
+            }
+        }
+    };
+}
+pub(crate) use verbs;
+
+/// A reusable HTTP session: pooled connections, cookies, default headers, base URL, timeouts.
+///
+/// Clones share everything. Dropping the last one closes its idle connections at once; responses whose bodies are
+/// still being read keep theirs until they are done. It belongs to the tokio runtime on which it is first used.
+///
+/// ```no_run
+/// # async fn example() -> gannet::Result<()> {
+/// let session = gannet::Session::new(gannet::Options::default())?;
+/// let text = session.get("https://example.com/").send().await?.error_for_status()?.text().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) connector: Connector,
+    /// What is sent with every request that does not set it itself.
+    pub(crate) defaults: Headers,
+    /// The defaults as lines, written once.
+    pub(crate) default_block: Vec<u8>,
+    base: Option<Url>,
+    /// Held for one look-up or store, never across an await.
+    jar: Mutex<Jar>,
+}
+
+impl Session {
+    /// A session with these options. Opens nothing yet.
+    ///
+    /// # Errors
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
+    pub fn new(options: Options) -> Result<Self> {
+        let base = options.base_url.as_deref().map(parse_base).transpose()?;
+        let defaults = with_usual_fields(&options)?;
+        let mut default_block = Vec::new();
+        for (name, value) in defaults.iter() {
+            default_block.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        let connections = &options.connections;
+        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let connector = Connector::new(&options)?;
+        let jar = Mutex::default();
+        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+    }
+
+    /// Starts a request of any method.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), self.prepare(method, url))
+    }
+
+    verbs!(RequestBuilder);
+
+    /// Sends a finished request.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`].
+    pub async fn execute(&self, request: Request) -> Result<Response> {
+        crate::send::send(&self.inner, request).await
+    }
+
+    /// Closes every idle connection at once and refuses new requests with kind `closed`; requests under way
+    /// finish, and their connections are closed after them. Also for all clones.
+    pub fn close(&self) {
+        self.inner.pool.close();
+    }
+
+    /// Whether [`Session::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.inner.pool.is_closed()
+    }
+
+    /// Counters of the connection pool at this moment.
+    pub fn pool_stats(&self) -> PoolStats {
+        self.inner.pool.stats()
+    }
+
+    /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
+    pub fn cookies(&self) -> MutexGuard<'_, Jar> {
+        self.inner.jar()
+    }
+
+    /// The options it was made with.
+    pub fn settings(&self) -> &Options {
+        &self.inner.options
+    }
+
+    pub(crate) fn prepare(&self, method: Method, url: impl IntoUrl) -> Result<Request> {
+        Request::new(method, url.into_url(self.base())?)
+    }
+
+    pub(crate) fn base(&self) -> Option<&Url> {
+        self.inner.base.as_ref()
+    }
+}
+
+impl AsRef<Session> for Session {
+    fn as_ref(&self) -> &Session {
+        self
+    }
+}
+
+impl Default for Session {
+    /// A session with the default options.
+    fn default() -> Self {
+        Session::new(Options::default()).expect("invariant: the default options are valid")
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("pool", &self.pool_stats()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
+        self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Bodies still being read hold the pool; what they give back later must not be kept.
+        self.pool.close();
+    }
+}
+
+fn parse_base(text: &str) -> Result<Url> {
+    let base = Url::parse(text)
+        .map_err(|error| Error::new(ErrorKind::Url, Phase::Prepare, format!("base_url {text:?}: {error}")))?;
+    check_url(&base)?;
+    Ok(base)
+}
+
+fn with_usual_fields(options: &Options) -> Result<Headers> {
+    let mut headers = options.headers.clone();
+    let mut usual = vec![("accept", "*/*"), ("user-agent", concat!("gannet/", env!("CARGO_PKG_VERSION")))];
+    if options.decode.enabled {
+        usual.push(("accept-encoding", "gzip, deflate, br, zstd"));
+    }
+    for (name, value) in usual {
+        if !headers.contains(name) {
+            append(&mut headers, name, value.as_bytes(), false)?;
+        }
+    }
+    // Framing and target belong to the single request.
+    for name in ["content-length", "transfer-encoding", "host"] {
+        headers.remove(name);
+    }
+    Ok(headers)
+}

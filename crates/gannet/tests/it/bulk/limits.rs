@@ -1,0 +1,75 @@
+//! Caps and rates, as the servers saw them.
+
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex};
+
+use gannet::bulk::BulkOptions;
+use gannet_origin::Origin;
+
+use super::{assert_in_order, quick, session};
+
+async fn three_hosts() -> Origin {
+    Origin::builder().listen("127.0.0.1:0").also_listen("127.0.0.2:0").also_listen("127.0.0.3:0").start().await.unwrap()
+}
+
+#[tokio::test]
+async fn no_more_run_at_once_than_concurrency_in_all_and_per_host_on_each() {
+    let origin = three_hosts().await;
+    let urls: Vec<String> = (0..240).map(|n| origin.url_at(n % 3, &format!("/delay/0.01?n={n}"))).collect();
+    let outcomes = session().fetch_all(&urls).concurrency(20).per_host(9).await;
+    assert_in_order(&outcomes);
+    assert!(outcomes.iter().all(|outcome| outcome.is_ok()));
+    let stats = origin.stats();
+    assert_eq!(stats.requests, 240);
+    assert!(stats.max_in_flight <= 20, "{}", stats.max_in_flight);
+    assert!(stats.max_in_flight >= 15, "the limit is used: {}", stats.max_in_flight);
+    for (host, seen) in &stats.hosts {
+        assert!(seen.max_in_flight <= 9, "{host}: {}", seen.max_in_flight);
+    }
+}
+
+#[tokio::test]
+async fn starts_keep_to_the_rate_of_each_host() {
+    let origin = three_hosts().await;
+    let urls: Vec<String> = (0..180).map(|n| origin.url_at(n % 3, &format!("/items/{n}"))).collect();
+    let mut options = quick();
+    options.limits.rate = Some("50/s".parse().unwrap());
+    let started = std::time::Instant::now();
+    let outcomes = session().fetch_all(&urls).options(options).await;
+    assert!(outcomes.iter().all(|outcome| outcome.is_ok()));
+    // 60 a host: a burst of 5, then 55 at 50 a second.
+    assert!(started.elapsed().as_secs_f64() > 1.05, "{:?}", started.elapsed());
+    for (host, seen) in &origin.stats().hosts {
+        assert!(seen.per_second.max <= 56, "{host}: {} in one second", seen.per_second.max);
+    }
+}
+
+#[tokio::test]
+async fn a_limited_host_is_never_asked_before_its_retry_after_has_passed() {
+    let origin = Origin::start().await.unwrap();
+    let urls: Vec<String> = (0..60).map(|n| origin.url(&format!("/limited?rate=20&burst=20&n={n}"))).collect();
+    let mut options = quick();
+    options.retry.attempts = 8;
+    let outcomes = session().fetch_all(&urls).options(options).await;
+    assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "{outcomes:#?}");
+    let limited = origin.stats().limited;
+    assert!(limited.refused > 0, "the limit was met");
+    assert_eq!(limited.early_after_grace, 0);
+}
+
+#[tokio::test]
+async fn the_next_batch_starts_when_the_last_row_of_the_one_before_is_done() {
+    let origin = Arc::new(Origin::start().await.unwrap());
+    let urls: Vec<String> = (0..25).map(|n| origin.url(&format!("/delay/0.0{}?n={n}", n % 4))).collect();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (log, server) = (seen.clone(), origin.clone());
+    let on_batch = move |batch: Vec<gannet::bulk::Outcome>| {
+        let indices: Vec<u64> = batch.iter().map(|outcome| outcome.index).collect();
+        log.lock().unwrap().push((indices, server.stats().requests));
+    };
+    session().fetch_batches(&urls, NonZeroU64::new(10).unwrap(), BulkOptions::default(), on_batch).await;
+    let seen = seen.lock().unwrap();
+    let expected: Vec<(Vec<u64>, u64)> =
+        vec![((0..10).collect(), 10), ((10..20).collect(), 20), ((20..25).collect(), 25)];
+    assert_eq!(*seen, expected, "at the end of each batch the server had seen its rows and no others");
+}

@@ -1,0 +1,3 @@
+//! The library over real sockets, against the simulated origin.
+
+mod bulk;
