@@ -230,6 +230,8 @@ pub(crate) struct ResponseBody {
     handed_on: u64,
     length: Option<u64>,
     trailers: Option<Box<Headers>>,
+    /// Why the body cannot be handed on, known from the head; told to who reads it, not to who looks at the status.
+    refused: Option<Error>,
     failed: bool,
 }
 
@@ -241,14 +243,21 @@ impl ResponseBody {
         framing: BodyFraming,
         codings: Option<&Headers>,
         max: Option<u64>,
-    ) -> Result<Self> {
-        let decoder = match codings.filter(|headers| headers.contains("content-encoding")) {
-            Some(headers) => {
-                let limits = DecodeLimits { max_output: max, ..DecodeLimits::default() };
-                ContentDecoder::for_codings(headers.get_all("content-encoding"), limits).map_err(decode_error)?
-            }
-            None => None,
+    ) -> Self {
+        let codings = codings.filter(|headers| framing != BodyFraming::None && headers.contains("content-encoding"));
+        let decoder = codings.map_or(Ok(None), |headers| {
+            let limits = DecodeLimits { max_output: max, ..DecodeLimits::default() };
+            ContentDecoder::for_codings(headers.get_all("content-encoding"), limits)
+        });
+        let (decoder, mut refused) = match decoder {
+            Ok(decoder) => (decoder, None),
+            Err(error) => (None, Some(decode_error(error))),
         };
+        if let (Some(length), Some(max), None, None) = (framing.length(), max, &decoder, &refused)
+            && length > max
+        {
+            refused = Some(too_large(max));
+        }
         let mut body = ResponseBody {
             at_hand,
             exchange: None,
@@ -257,24 +266,20 @@ impl ResponseBody {
             handed_on: 0,
             length: framing.length(),
             trailers: None,
+            refused,
             failed: false,
         };
-        if let (Some(length), Some(max), None) = (body.length, max, &body.decoder)
-            && length > max
-        {
-            return Err(too_large(max));
-        }
         if exchange.is_done() {
-            body.end(exchange)
+            body.end(exchange);
         } else {
-            body.exchange = Some(Box::new(exchange))
+            body.exchange = Some(Box::new(exchange));
         }
-        Ok(body)
+        body
     }
 
     /// The whole body, if it is here and needs nothing done.
     fn take_whole(&mut self) -> Option<Bytes> {
-        if self.exchange.is_some() || self.decoder.is_some() || self.failed {
+        if self.exchange.is_some() || self.decoder.is_some() || self.refused.is_some() || self.failed {
             return None;
         }
         if self.max.is_some_and(|max| self.at_hand.len() as u64 + self.handed_on > max) {
@@ -324,6 +329,9 @@ impl ResponseBody {
     fn poll_wire(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
         if self.failed {
             let error = Error::new(ErrorKind::Body, Phase::Body, "the body failed before");
+            return Poll::Ready(Err(error));
+        }
+        if let Some(error) = self.refused.take() {
             return Poll::Ready(Err(error));
         }
         let before = out.len();

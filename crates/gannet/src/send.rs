@@ -23,7 +23,7 @@ use crate::exchange::{Clock, Exchange, Failed};
 use crate::pool::{Checkout, Lease};
 use crate::request::{Request, append, basic};
 use crate::response::{Redirected, Response, ResponseBody};
-use crate::session::Inner;
+use crate::session::{ACCEPT_ENCODING, Inner};
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -70,11 +70,13 @@ impl Sending<'_> {
                 }
             };
             body.drain(DRAIN).await;
-            let request = &mut self.request;
             if !self.defaults_merged {
-                request.headers.extend_missing(&self.session.defaults);
+                let mut headers = std::mem::take(&mut self.request.headers);
+                self.add_defaults(&mut headers)?;
+                self.request.headers = headers;
                 self.defaults_merged = true;
             }
+            let request = &mut self.request;
             redirect::strip_for(&mut request.headers, next.cross_origin, next.drop_body);
             if next.drop_body {
                 request.body = Body::empty();
@@ -90,7 +92,7 @@ impl Sending<'_> {
         let policy: &RedirectPolicy = request.own.redirects.as_ref().unwrap_or(&self.session.options.redirects);
         let body = match &request.body {
             body if body.is_empty() => BodyReplay::None,
-            body if body.is_available() => BodyReplay::Replayable,
+            body if body.is_replayable() => BodyReplay::Replayable,
             _ => BodyReplay::Consumed,
         };
         let hop = Hop {
@@ -121,7 +123,7 @@ impl Sending<'_> {
             let mut exchange = self.start(lease)?;
             match poll_fn(|cx| exchange.poll_head(cx)).await {
                 Ok(head) => {
-                    let body = self.body(&head, exchange)?;
+                    let body = self.body(&head, exchange);
                     return Ok((head, body));
                 }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
@@ -211,8 +213,10 @@ impl Sending<'_> {
     fn fields(&self) -> Result<(Cow<'_, Headers>, &[u8])> {
         let own = &self.request.headers;
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
-        let cookie = if own.contains("cookie") { None } else { self.session.cookies_for(&self.request.url) };
         let defaults = &self.session.defaults;
+        // A Cookie field written by the caller, for the request or the session, is sent in place of the jar's.
+        let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
+        let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
         if cookie.is_none() && !overrides && !self.defaults_merged && decode == self.session.options.decode.enabled {
             return Ok((Cow::Borrowed(own), &self.session.default_block));
@@ -222,15 +226,29 @@ impl Sending<'_> {
             append(&mut all, "cookie", cookie.as_bytes(), true)?;
         }
         if !self.defaults_merged {
-            all.extend_missing(defaults);
-        }
-        if !decode && !own.contains("accept-encoding") {
-            all.remove("accept-encoding");
+            self.add_defaults(&mut all)?;
         }
         Ok((Cow::Owned(all), &[]))
     }
 
-    fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> Result<ResponseBody> {
+    /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
+    fn add_defaults(&self, headers: &mut Headers) -> Result<()> {
+        let own_codings = headers.contains("accept-encoding");
+        headers.extend_missing(&self.session.defaults);
+        let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
+        match (own_codings, decode) {
+            (false, true) if !headers.contains("accept-encoding") => {
+                append(headers, "accept-encoding", ACCEPT_ENCODING.as_bytes(), false)
+            }
+            (false, false) => {
+                headers.remove("accept-encoding");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> ResponseBody {
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
         let max = self.request.own.max_body.or(self.session.options.response.max_body);
         let codings = if decode { Some(&head.headers) } else { None };

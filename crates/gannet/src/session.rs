@@ -16,6 +16,9 @@ use crate::pool::{Pool, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
 
+/// The content codings that are decoded.
+pub(crate) const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
+
 /// The methods by their names, the same for both doors.
 macro_rules! verbs {
     ($builder:ty) => {
@@ -171,8 +174,8 @@ impl Drop for Inner {
 }
 
 fn parse_base(text: &str) -> Result<Url> {
-    let base = Url::parse(text)
-        .map_err(|error| Error::new(ErrorKind::Url, Phase::Prepare, format!("base_url {text:?}: {error}")))?;
+    let base =
+        Url::parse(text).map_err(|error| Error::new(ErrorKind::Url, Phase::Prepare, format!("base_url: {error}")))?;
     check_url(&base)?;
     Ok(base)
 }
@@ -181,7 +184,7 @@ fn with_usual_fields(options: &Options) -> Result<Headers> {
     let mut headers = options.headers.clone();
     let mut usual = vec![("accept", "*/*"), ("user-agent", concat!("gannet/", env!("CARGO_PKG_VERSION")))];
     if options.decode.enabled {
-        usual.push(("accept-encoding", "gzip, deflate, br, zstd"));
+        usual.push(("accept-encoding", ACCEPT_ENCODING));
     }
     for (name, value) in usual {
         if !headers.contains(name) {

@@ -102,7 +102,7 @@ impl Upload {
                     buffer::give_write(std::mem::take(&mut self.out));
                     return Poll::Ready(Ok(Sent::All));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(body_error(error))),
                 Poll::Pending if progress => return Poll::Ready(Ok(Sent::Some)),
                 Poll::Pending => return Poll::Pending,
             }
@@ -170,6 +170,11 @@ impl Upload {
 /// The error is of the request, not of the connection: `send` tells them apart by this kind.
 pub(crate) fn is_body_error(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
+}
+
+/// Whatever a stream or file fails with, be it a broken connection of its own, is no failure of ours.
+fn body_error(error: io::Error) -> io::Error {
+    if is_body_error(&error) { error } else { io::Error::new(io::ErrorKind::InvalidInput, error) }
 }
 
 fn invalid(message: &'static str) -> io::Error {

@@ -1,6 +1,7 @@
 //! The state of a run, under one lock: schedule, source, sink and counters. It turns what the schedule says into
 //! rows to start, and what came of them into outcomes pushed, each exactly once. Nothing here waits.
 
+use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
@@ -21,6 +22,8 @@ pub(super) struct Engine<S, K> {
     sink: Option<K>,
     /// The row read last: it is usually the one that starts next.
     in_hand: Option<Row>,
+    /// Rows that wait and whose body can be had only once, so that they cannot be read again.
+    kept: HashMap<u64, Row>,
     /// Wakes the coordinator when the source has more or the sink has room.
     waker: Waker,
     counts: Counts,
@@ -70,6 +73,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             source,
             sink: Some(sink),
             in_hand: None,
+            kept: HashMap::new(),
             waker,
             counts: Counts::default(),
             end: None,
@@ -191,7 +195,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             Ok(request) => {
                 let place = RowRef { index: row.index, place: row.place };
                 self.schedule.on_row(place, host_key(request.url()), now.into_std());
-                self.in_hand = Some(row);
+                self.put_in_hand(row);
             }
             Err(_) => {
                 self.schedule.on_unreadable(row.index);
@@ -202,11 +206,19 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     fn row(&mut self, wanted: RowRef) -> io::Result<Row> {
         match self.in_hand.take() {
-            Some(row) if row.index == wanted.index => Ok(row),
-            other => {
-                self.in_hand = other;
-                self.source.recall(wanted.index, wanted.place)
-            }
+            Some(row) if row.index == wanted.index => return Ok(row),
+            other => self.in_hand = other,
+        }
+        match self.kept.remove(&wanted.index) {
+            Some(row) => Ok(row),
+            None => self.source.recall(wanted.index, wanted.place),
+        }
+    }
+
+    fn put_in_hand(&mut self, row: Row) {
+        let Some(parked) = self.in_hand.replace(row) else { return };
+        if parked.request.as_ref().is_ok_and(|request| !request.body().is_replayable()) {
+            self.kept.insert(parked.index, parked);
         }
     }
 

@@ -33,7 +33,9 @@ impl TlsSetup {
             let bad = |why: &str| Error::request(format!("tls.extra_roots[{number}]: {why}"));
             let before = extra_roots.len();
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                extra_roots.push(certificate.map_err(|error| bad(&error.to_string()))?);
+                let certificate = certificate.map_err(|error| bad(&error.to_string()))?;
+                RootCertStore::empty().add(certificate.clone()).map_err(|error| bad(&error.to_string()))?;
+                extra_roots.push(certificate);
             }
             if extra_roots.len() == before {
                 return Err(bad("no certificate in PEM form found"));

@@ -134,16 +134,16 @@ impl Pool {
 
     fn put_back(self: &Arc<Self>, origin: OriginId, conn: Conn) {
         let mut state = self.lock();
-        let refused = if state.closed || self.idle_for.is_zero() {
-            state.queues.on_closed(origin);
-            Some(conn)
-        } else {
-            let refused = state.queues.on_returned(origin, conn);
-            if refused.is_none() && state.reaper.is_none() {
-                state.reaper = self.spawn_reaper();
-            }
-            refused
-        };
+        if state.closed || self.idle_for.is_zero() || state.queues.wants_room(origin) {
+            drop(state);
+            // Closed first, as where a lease is dropped.
+            drop(conn);
+            return self.slot_freed(origin);
+        }
+        let refused = state.queues.on_returned(origin, conn);
+        if state.reaper.is_none() {
+            state.reaper = self.spawn_reaper();
+        }
         self.serve(state);
         drop(refused);
     }

@@ -146,21 +146,24 @@ impl<C, W> Queues<C, W> {
     /// A connection came back fit for use. It is kept idle, or promised to a waiter of its origin, or handed back
     /// to be closed because an earlier waiter of another origin needs its slot.
     pub(super) fn on_returned(&mut self, id: OriginId, conn: C) -> Option<C> {
-        let own = self.origins[id as usize].line.first_key_value().map(|(&seq, _)| seq);
-        let common = self.common.first_key_value().map(|(&seq, &(origin, _))| (seq, origin));
-        match (own, common) {
-            (None, None) => {
-                self.origins[id as usize].idle.push(conn);
-                self.idle += 1;
-                None
-            }
-            (Some(own), Some((seq, origin))) if origin != id && seq < own => self.give_up(id, conn),
-            (None, Some((_, origin))) if origin != id => self.give_up(id, conn),
-            _ => {
-                self.returned.push((id, conn));
-                None
-            }
+        if self.wants_room(id) {
+            self.on_closed(id);
+            return Some(conn);
         }
+        if self.common.is_empty() && self.origins[id as usize].line.is_empty() {
+            self.origins[id as usize].idle.push(conn);
+            self.idle += 1;
+        } else {
+            self.returned.push((id, conn));
+        }
+        None
+    }
+
+    /// Whether the next in line needs the slot of a connection of this origin for another origin.
+    pub(super) fn wants_room(&self, id: OriginId) -> bool {
+        let own = self.origins[id as usize].line.first_key_value().map(|(&seq, _)| seq);
+        let Some((&seq, &(origin, _))) = self.common.first_key_value() else { return false };
+        origin != id && own.is_none_or(|own| seq < own)
     }
 
     /// The next waiter that can be served, and what it gets: the connection that came back, or the slot to open one.
@@ -251,6 +254,12 @@ impl<C, W> Queues<C, W> {
         PoolStats { open: self.open, idle: self.idle, waiting: self.waiting }
     }
 
+    #[cfg(test)]
+    pub(super) fn known_origins(&self) -> usize {
+        assert_eq!(self.by_name.len() + self.vacant.len(), self.origins.len());
+        self.by_name.len()
+    }
+
     fn grant_returned(&mut self, id: OriginId, conn: C) -> Option<(OriginId, Option<C>, W)> {
         let own = self.origins[id as usize].line.first_key_value().map(|(&seq, _)| seq);
         let head = self.common.first_key_value();
@@ -276,11 +285,6 @@ impl<C, W> Queues<C, W> {
             waiter
         };
         Some((id, Some(conn), waiter))
-    }
-
-    fn give_up(&mut self, id: OriginId, conn: C) -> Option<C> {
-        self.on_closed(id);
-        Some(conn)
     }
 
     /// Room at the origin: its next waiters move to the common line.

@@ -81,8 +81,7 @@ impl Sink for RowSink {
         self.format.check(outcome);
     }
 
-    fn push(&mut self, mut outcome: Outcome) -> io::Result<()> {
-        self.format.check(&mut outcome);
+    fn push(&mut self, outcome: Outcome) -> io::Result<()> {
         self.stats.count(&outcome);
         let Some(writer) = &self.writer else {
             return Ok(());

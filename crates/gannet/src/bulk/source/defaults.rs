@@ -124,15 +124,17 @@ impl Plan {
             },
             None => Cow::Borrowed(url.unwrap_or_default()),
         };
-        let made = self.resolve(&text).and_then(|(url, resolved)| Ok((self.request(url, own, values)?, resolved)));
-        match made {
-            Ok(((request, has_query), resolved)) => {
-                let is_other = resolved || has_query;
-                let url = if is_other { request.url.as_str().to_owned() } else { text.into_owned() };
-                Draft { id, url, request: Ok(request) }
-            }
-            Err(error) => Draft { id, url: text.into_owned(), request: Err(error) },
-        }
+        let (url, resolved) = match self.resolve(&text) {
+            Ok(resolved) => resolved,
+            Err(error) => return Draft { id, url: text.into_owned(), request: Err(error) },
+        };
+        let is_other = resolved || !own.params.is_empty() || !self.query.is_empty();
+        let request = self.request(url, own, values);
+        let url = match &request {
+            Ok(request) if is_other => request.url.as_str().to_owned(),
+            _ => text.into_owned(),
+        };
+        Draft { id, url, request }
     }
 
     /// The URL, and whether the base was needed.
@@ -144,14 +146,13 @@ impl Plan {
         }
     }
 
-    /// The request, and whether parameters were added to its URL.
-    fn request(&self, url: Url, own: Own, values: &dyn Values) -> Result<(Request, bool)> {
+    #[inline]
+    fn request(&self, url: Url, own: Own, values: &dyn Values) -> Result<Request> {
         let has_body = own.body.is_some() || self.body.is_some();
         let method = own.method.or_else(|| self.method.clone());
         let method = method.unwrap_or(if has_body { Method::POST } else { Method::GET });
         let mut request = Request::new(method, url)?;
-        let has_query = !own.params.is_empty() || !self.query.is_empty();
-        if has_query {
+        if !own.params.is_empty() || !self.query.is_empty() {
             self.add_query(&mut request, &own.params, values)?;
         }
         request.headers = own.headers;
@@ -160,7 +161,7 @@ impl Plan {
         if own.total.is_some() {
             request.own.timeouts = Some(Box::new(Timeouts { total: own.total, ..self.timeouts.clone() }));
         }
-        Ok((request, has_query))
+        Ok(request)
     }
 
     fn add_query(&self, request: &mut Request, own: &[(String, String)], values: &dyn Values) -> Result<()> {
@@ -175,6 +176,9 @@ impl Plan {
     }
 
     fn add_headers(&self, request: &mut Request, values: &dyn Values) -> Result<()> {
+        if self.headers.is_empty() && self.filled_headers.is_empty() {
+            return Ok(());
+        }
         let mut defaults = self.headers.clone();
         for HeaderTemplate { name, value, secret } in &self.filled_headers {
             append(&mut defaults, name, self.fill(value, values)?.as_bytes(), *secret)?;
@@ -234,7 +238,7 @@ fn headers(given: &Headers, names: &mut Names) -> Result<(Headers, Vec<HeaderTem
         let template = std::str::from_utf8(value).ok().map(|text| Template::parse(text, Kind::Plain, names));
         match template {
             Some(template) if template.fixed().is_none() => {
-                filled.push(HeaderTemplate { name: name.to_owned(), value: template, secret })
+                filled.push(HeaderTemplate { name: name.to_owned(), value: template, secret });
             }
             Some(template) => append(&mut fixed, name, template.fixed().unwrap_or_default().as_bytes(), secret)?,
             None => append(&mut fixed, name, value, secret)?,

@@ -25,7 +25,7 @@ use super::template::Names;
 use super::text::{Line, Lines, trimmed};
 use super::{Draft, Source, jsonl, text, unreadable};
 use crate::bulk::Row;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The rows of the inputs, in their order.
 pub struct InputSource {
@@ -245,18 +245,15 @@ impl InputSource {
         draft.map(|draft| (Some(line), draft)).ok_or_else(|| blocks.gone(input))
     }
 
-    /// With several inputs, which one it is that cannot be read.
-    fn naming_input(&self, input: usize, mut draft: Draft) -> Draft {
-        if self.inputs.len() > 1 {
-            draft.request = draft.request.map_err(|error: Error| match error.kind() {
-                ErrorKind::Input => {
-                    let message = format!("{} (in {})", error.message(), self.blocks.name(input));
-                    error.with_message(message)
-                }
-                _ => error,
-            });
+    /// With several inputs, an error says which one it is in.
+    fn name_input(&self, input: usize, draft: &mut Draft) {
+        if self.inputs.len() > 1
+            && let Err(error) = &mut draft.request
+            && error.kind() == ErrorKind::Input
+        {
+            let message = format!("{} (in {})", error.message(), self.blocks.name(input));
+            *error = unreadable(message);
         }
-        draft
     }
 
     fn finish(&mut self) {
@@ -272,11 +269,12 @@ impl InputSource {
 impl Source for InputSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Row>>> {
         while self.current < self.inputs.len() && self.first.is_none_or(|first| self.next < first) {
-            if let Some(Found { offset, line, draft }) = ready!(self.poll_draft(cx))? {
+            if let Some(Found { offset, line, mut draft }) = ready!(self.poll_draft(cx))? {
                 let index = self.next;
                 self.next += 1;
                 let place = (self.current as u64) << self.offset_bits | offset;
-                return Poll::Ready(Ok(Some(self.naming_input(self.current, draft).at(index, place, line))));
+                self.name_input(self.current, &mut draft);
+                return Poll::Ready(Ok(Some(draft.at(index, place, line))));
             }
             if let Some(Reading::Bytes { intake, .. }) = self.inputs.get_mut(self.current) {
                 intake.close();
@@ -290,8 +288,9 @@ impl Source for InputSource {
     fn recall(&mut self, index: u64, place: u64) -> io::Result<Row> {
         let input = (place >> self.offset_bits) as usize;
         let offset = place & ((1 << self.offset_bits) - 1);
-        let (line, draft) = self.recall_draft(input, offset, index)?;
-        Ok(self.naming_input(input, draft).at(index, place, line))
+        let (line, mut draft) = self.recall_draft(input, offset, index)?;
+        self.name_input(input, &mut draft);
+        Ok(draft.at(index, place, line))
     }
 
     fn total(&self) -> Option<u64> {

@@ -115,3 +115,19 @@ async fn requests_with_bodies_are_rows_too_and_are_sent_again_whole() {
     assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "{outcomes:#?}");
     assert!(outcomes.iter().any(|outcome| outcome.attempts > 1));
 }
+
+#[tokio::test]
+async fn bodies_that_can_be_sent_only_once_wait_for_their_turn_and_arrive() {
+    let origin = Origin::start().await.unwrap();
+    let session = session();
+    let request = |n: u32| -> Request {
+        let pieces = futures_util::stream::iter([Ok(bytes::Bytes::from(format!("once {n}")))]);
+        let body = gannet::Body::stream(pieces, None);
+        session.post(origin.url("/anything")).body(body).build().unwrap()
+    };
+    let outcomes = session.fetch_all((0..20).map(request)).concurrency(8).per_host(2).await;
+    for (n, outcome) in outcomes.iter().enumerate() {
+        let echo: serde_json::Value = outcome.response.as_ref().unwrap().json().unwrap();
+        assert_eq!(echo["data"], format!("once {n}"));
+    }
+}

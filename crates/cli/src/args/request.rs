@@ -1,0 +1,82 @@
+//! The options that `fetch` and `get` share: what is sent, how long it may take, and over what network.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::values::{self, HeaderArg, TextArg, TimeLimit};
+
+/// What is sent.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Request")]
+pub(crate) struct RequestArgs {
+    /// The method [default: GET; POST when there is a body]
+    #[arg(short = 'X', long, value_name = "METHOD", value_parser = values::method)]
+    pub(crate) method: Option<gannet::Method>,
+
+    /// A header field, 'Name: value'; or @FILE, one field a line, kept out of the process list and never shown
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = values::header)]
+    pub(crate) headers: Vec<HeaderArg>,
+
+    /// A query parameter, percent-encoded for you
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    pub(crate) query: Vec<(String, String)>,
+
+    /// A JSON body, or @FILE
+    #[arg(long, value_name = "JSON", value_parser = values::text, conflicts_with_all = ["form", "data"])]
+    pub(crate) json: Option<TextArg>,
+
+    /// A field of a form body (application/x-www-form-urlencoded)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair, conflicts_with = "data")]
+    pub(crate) form: Vec<(String, String)>,
+
+    /// A body as it is, or @FILE; give its Content-Type with -H
+    #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
+    pub(crate) data: Option<TextArg>,
+
+    /// A cookie, 'name=value'
+    #[arg(long = "cookie", value_name = "NAME=VALUE", value_parser = values::cookie)]
+    pub(crate) cookies: Vec<String>,
+
+    /// Basic authentication; a password here stands in the process list, one in -H @FILE does not
+    #[arg(short, long, value_name = "NAME:PASSWORD", value_parser = values::credentials)]
+    pub(crate) user: Option<(String, String)>,
+}
+
+/// How long it may take. Every value in seconds (1.5), or with a unit (500ms, 2m), or `none`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Timeouts")]
+pub(crate) struct TimeoutArgs {
+    /// One attempt from its start to the last byte, redirects included [default: 300 in fetch, none in get]
+    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    pub(crate) timeout: Option<TimeLimit>,
+
+    /// Name lookup, TCP and TLS together [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    pub(crate) timeout_connect: Option<TimeLimit>,
+
+    /// The longest gap between bytes, the wait for the head included [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    pub(crate) timeout_read: Option<TimeLimit>,
+}
+
+/// Redirects and TLS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS & network")]
+pub(crate) struct NetworkArgs {
+    /// Redirects followed for one request; one more is an error
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) max_redirects: u32,
+
+    /// Take a redirect as the response
+    #[arg(long, conflicts_with = "max_redirects")]
+    pub(crate) no_follow: bool,
+
+    /// Accept any certificate: anyone on the way can read and change everything
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Trust the certificates of this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Vec<PathBuf>,
+}

@@ -1,0 +1,267 @@
+//! The values of options: how a length of time, a number of bytes, a header or a `k=v` pair is written.
+//! Every parser says what it cannot read and how to write it; clap adds the option's name.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gannet::Headers;
+
+use crate::exit::usage;
+
+/// A time limit; `None` for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
+
+/// A header field of the command line, or a file of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderArg {
+    /// `-H 'K: V'`.
+    Field(String, String),
+    /// `-H @file`: one `K: V` a line; all of them are secret.
+    File(PathBuf),
+}
+
+/// A text of the command line, or the file that holds it (`@file`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TextArg {
+    Here(String),
+    File(PathBuf),
+}
+
+/// Reads `1.5`, `2s`, `500ms`, `2m` or `1h`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let refused = || format!("{text:?} is no length of time: write seconds (1.5) or 500ms, 2s, 5m, 1h");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.trim() {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(refused()),
+    };
+    let number: f64 = number.parse().map_err(|_| refused())?;
+    let length = Duration::try_from_secs_f64(number * scale).map_err(|_| refused())?;
+    // What is longer would overflow the clock when it is added to now.
+    if length > YEAR * 100 { Err(refused()) } else { Ok(length) }
+}
+
+/// As [`seconds`], or `none`. Zero is refused: it would expire before anything can be sent.
+pub(crate) fn time_limit(text: &str) -> Result<TimeLimit, String> {
+    if text == "none" {
+        return Ok(TimeLimit(None));
+    }
+    match seconds(text)? {
+        Duration::ZERO => Err("0 would fail every request at once: write none for no limit".to_owned()),
+        length => Ok(TimeLimit(Some(length))),
+    }
+}
+
+/// Reads `1000`, `10M`, `32MiB` or `5MB`: K, M and G alone are powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let refused = || format!("{text:?} is no number of bytes: write 1000, 64K, 10M, 32MiB or 5MB");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(refused()),
+    };
+    if let Ok(number) = number.parse::<u64>() {
+        return number.checked_mul(scale).ok_or_else(refused);
+    }
+    let number: f64 = number.parse().map_err(|_| refused())?;
+    Ok((number * scale as f64) as u64)
+}
+
+/// A number of bytes from 1 on.
+pub(crate) fn some_bytes(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        0 => Err("0 bytes leave no room for any body: write 1 or more".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// A count from 1 on.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(format!("{text:?} is no whole number")),
+    }
+}
+
+/// Reads `K: V` or `@file`.
+pub(crate) fn header(text: &str) -> Result<HeaderArg, String> {
+    if let Some(path) = text.strip_prefix('@') {
+        return Ok(HeaderArg::File(file_name(path)?));
+    }
+    let (name, value) = field(text)?;
+    Ok(HeaderArg::Field(name, value))
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once(':').ok_or("a header is written 'Name: value', or @file to read it from a file")?;
+    let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+    // Refused here, so that no row is sent with half of the headers.
+    Headers::new().append(&name, &value).map_err(|error| format!("header {name:?}: {error}"))?;
+    Ok((name, value))
+}
+
+/// Reads `name=value`; the value may be empty and may hold further `=`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write name=value".to_owned()),
+    }
+}
+
+/// Reads `NAME:PASSWORD`.
+pub(crate) fn credentials(text: &str) -> Result<(String, String), String> {
+    let (name, password) = text.split_once(':').ok_or("write NAME:PASSWORD, or NAME: for an empty password")?;
+    Ok((name.to_owned(), password.to_owned()))
+}
+
+/// A cookie as it stands in the Cookie header.
+pub(crate) fn cookie(text: &str) -> Result<String, String> {
+    pair(text)?;
+    Headers::new().append("cookie", text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// A method: any token.
+pub(crate) fn method(text: &str) -> Result<gannet::Method, String> {
+    gannet::Method::from_bytes(text.as_bytes()).map_err(|_| format!("{text:?} is no method: write GET, POST, …"))
+}
+
+/// A text, or `@file`.
+pub(crate) fn text(text: &str) -> Result<TextArg, String> {
+    Ok(match text.strip_prefix('@') {
+        Some(path) => TextArg::File(file_name(path)?),
+        None => TextArg::Here(text.to_owned()),
+    })
+}
+
+fn file_name(path: &str) -> Result<PathBuf, String> {
+    if path.is_empty() { Err("name a file behind the @".to_owned()) } else { Ok(PathBuf::from(path)) }
+}
+
+impl TextArg {
+    /// The text; a file without its last line end.
+    pub(crate) fn read(&self, option: &str) -> anyhow::Result<String> {
+        match self {
+            TextArg::Here(text) => Ok(text.clone()),
+            TextArg::File(path) => {
+                let mut text = read_file(path, option)?;
+                if text.ends_with('\n') {
+                    text.truncate(text.trim_end_matches(['\n', '\r']).len());
+                }
+                Ok(text)
+            }
+        }
+    }
+
+    /// The bytes as they are, a file's last line end included.
+    pub(crate) fn read_bytes(&self, option: &str) -> anyhow::Result<Vec<u8>> {
+        match self {
+            TextArg::Here(text) => Ok(text.clone().into_bytes()),
+            TextArg::File(path) => std::fs::read(path).map_err(|error| unreadable(path, option, &error)),
+        }
+    }
+}
+
+/// The header fields of all these arguments. Those of files are secret.
+pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
+    let mut headers = Headers::new();
+    for arg in args {
+        match arg {
+            HeaderArg::Field(name, value) => headers.append(name, value)?,
+            HeaderArg::File(path) => {
+                let text = read_file(path, "-H")?;
+                for (number, line) in text.lines().enumerate() {
+                    if line.trim().is_empty() || line.starts_with('#') {
+                        continue;
+                    }
+                    // The line itself is not shown: it is secret.
+                    let at = || usage(format!("-H @{}: line {} is not 'Name: value'", path.display(), number + 1));
+                    let (name, value) = field(line).map_err(|_| at())?;
+                    headers.append_secret(&name, &value)?;
+                }
+            }
+        }
+    }
+    Ok(headers)
+}
+
+/// A file that an option names, as text.
+pub(crate) fn read_file(path: &Path, option: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, option, &error))
+}
+
+fn unreadable(path: &Path, option: &str, error: &std::io::Error) -> anyhow::Error {
+    usage(format!("{option}: cannot read {}: {error}", path.display()))
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_read_with_and_without_a_unit() {
+        for (text, millis) in
+            [("1.5", 1500), ("2s", 2000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("0", 0)]
+        {
+            assert_eq!(seconds(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1", "1d", "1.2.3", "1e3", "inf", "99999999999999"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+        assert_eq!(time_limit("none"), Ok(TimeLimit(None)));
+        assert!(time_limit("0").unwrap_err().contains("none"));
+    }
+
+    #[test]
+    fn sizes_read_in_powers_of_1024_unless_they_say_otherwise() {
+        for (text, wanted) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("64K", 65_536),
+            ("10M", 10 << 20),
+            ("32MiB", 32 << 20),
+            ("5MB", 5_000_000),
+            ("1.5k", 1536),
+            ("2 GB", 2_000_000_000),
+        ] {
+            assert_eq!(bytes(text), Ok(wanted), "{text}");
+        }
+        for text in ["", "M", "-1", "1X", "1.2.3K", "99999999999G"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_would_split_the_request_is_refused() {
+        assert_eq!(header("A:b: c "), Ok(HeaderArg::Field("A".to_owned(), "b: c".to_owned())));
+        assert_eq!(header("@f"), Ok(HeaderArg::File(PathBuf::from("f"))));
+        for text in ["no colon", "a b: c", ": v", "a: b\r\nc: d", "a: b\nc", "@"] {
+            assert!(header(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pairs_split_at_the_first_equals_sign() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
+        assert!(pair("a").is_err() && pair("=b").is_err());
+        assert!(credentials("me").unwrap_err().contains("NAME:"));
+        assert!(cookie("a=b\r\nx: y").is_err());
+    }
+}

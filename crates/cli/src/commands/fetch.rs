@@ -1,0 +1,236 @@
+//! `gannet fetch`: the main job. Opens input and output, runs the engine with signals and progress beside it, and
+//! says in the end what became of the rows.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use gannet::bulk::sink::{BodyFormat, OrderedOptions, Output, RowFormat, RowSink};
+use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Run, Sink};
+use gannet::{Session, Url};
+
+use super::runtime;
+use crate::args::{BodyArg, FetchArgs, FormatArg, InputFormatArg, RequestArgs};
+use crate::exit::{Exit, usage};
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{limits, settings, summary, tell};
+
+/// What became of a run.
+pub(crate) struct Report {
+    pub(crate) end: End,
+    pub(crate) sink: RowSink,
+    pub(crate) elapsed: Duration,
+}
+
+/// Runs it and tells what came of it.
+pub(crate) fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
+    let report = fetch(args)?;
+    summary::tell_all(args, &report);
+    match report.end {
+        End::InputFailed(error) => Err(error).context("the input cannot be read any further"),
+        _ => Ok(report.exit()),
+    }
+}
+
+impl Report {
+    /// The process's exit code. An input that failed is an error of its own.
+    pub(crate) fn exit(&self) -> Exit {
+        match self.end {
+            End::Complete if self.failed() == 0 => Exit::Success,
+            End::Complete => Exit::RowsFailed,
+            End::Stopped | End::FailFast | End::OutputFailed(_) => Exit::Stopped,
+            End::InputFailed(_) => Exit::Failed,
+        }
+    }
+
+    /// Rows that are not ok, those among them that only the output's form made fail.
+    pub(crate) fn failed(&self) -> u64 {
+        self.sink.stats().failed()
+    }
+}
+
+/// Runs it, with progress on stderr.
+///
+/// # Errors
+/// What keeps it from starting. What ends it early stands in the report.
+pub(crate) fn fetch(args: &FetchArgs) -> anyhow::Result<Report> {
+    let options = settings::bulk(args);
+    let session = session(args, &options)?;
+    // The input first: an unreadable one must not leave an empty output behind.
+    let source = open_input(args, &session)?;
+    let sink = open_output(args)?;
+    let runtime = runtime().context("cannot start the runtime")?;
+    let started = Instant::now();
+    let drain = options.drain.as_secs();
+    let finished = runtime.block_on(async {
+        let progress = Arc::new(Progress::new(args.output.quiet));
+        let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
+        Box::pin(drive(Run::new(&session, source, sink, options), drain, &progress)).await
+    });
+    // A lookup that hangs must not hold the process.
+    runtime.shutdown_background();
+    Ok(Report { end: finished.end, sink: finished.sink.sink, elapsed: started.elapsed() })
+}
+
+async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progress) -> Finished<BatchTeller> {
+    let control = run.control();
+    let signals = async {
+        match Signals::catch() {
+            Ok(signals) => signals.watch(&control, drain, |line| progress.say(line)).await,
+            Err(error) => {
+                progress.say(&format!("warning: Ctrl-C will end this at once: {error}"));
+                std::future::pending().await
+            }
+        }
+    };
+    let finished = tokio::select! {
+        // In this order, so that the handlers are there before the first request.
+        biased;
+        never = signals => match never {},
+        finished = run.drive() => finished,
+        never = progress.show(&control) => match never {},
+    };
+    progress.finish();
+    finished
+}
+
+fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
+    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let (connections, warning) = limits::connections(limits::raise_open_files(), bulk.limits.concurrency);
+    if let Some(warning) = warning {
+        tell(&warning);
+    }
+    options.connections.max = connections;
+    settings::open(options)
+}
+
+fn open_input(args: &FetchArgs, session: &Session) -> anyhow::Result<InputSource> {
+    let base = args.input.base_url.as_deref().map(base_url).transpose()?;
+    let has_base = base.is_some();
+    let inputs = args.input.inputs.iter().map(|arg| Input::from_arg(arg, has_base)).collect();
+    let format = args.input.input_format.map(|format| match format {
+        InputFormatArg::Text => Format::Text,
+        InputFormatArg::Jsonl => Format::Jsonl,
+        InputFormatArg::Csv => Format::Csv,
+        InputFormatArg::Tsv => Format::Tsv,
+    });
+    let timeouts = session.settings().timeouts.clone();
+    let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), ..defaults(&args.request)? };
+    let options = InputOptions { base, first: args.input.first, format, defaults };
+    InputSource::open(inputs, options).map_err(|error| {
+        // A file that cannot be read is no mistake of the command line; a template that cannot be filled is.
+        let unreadable = args.input.inputs.iter().any(|arg| is_unreadable(&Input::from_arg(arg, has_base)));
+        if unreadable { anyhow::anyhow!(error.message()) } else { usage(error.message()) }
+    })
+}
+
+fn is_unreadable(input: &Input) -> bool {
+    let Input::File(path) = input else { return false };
+    match path.metadata() {
+        // Opened only where that takes nothing away from anybody: not a named pipe.
+        Ok(there) => there.is_dir() || (there.is_file() && std::fs::File::open(path).is_err()),
+        Err(_) => true,
+    }
+}
+
+fn base_url(text: &str) -> anyhow::Result<Url> {
+    let url =
+        Url::parse(text).map_err(|error| usage(format!("--base-url {text}: {error}; write https://host/path/")))?;
+    if matches!(url.scheme(), "http" | "https") {
+        return Ok(url);
+    }
+    Err(usage(format!("--base-url {text}: the scheme is neither http nor https")))
+}
+
+/// What every row has that does not say otherwise.
+fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
+    let body = if let Some(json) = &args.json {
+        BodyTemplate::Json(json.read("--json")?)
+    } else if !args.form.is_empty() {
+        BodyTemplate::Form(args.form.clone())
+    } else if let Some(data) = &args.data {
+        BodyTemplate::Data(data.read("--data")?)
+    } else {
+        BodyTemplate::None
+    };
+    let headers = settings::headers(args)?;
+    let (method, query) = (args.method.clone(), args.query.clone());
+    Ok(RequestDefaults { method, headers, query, body, ..RequestDefaults::default() })
+}
+
+fn open_output(args: &FetchArgs) -> anyhow::Result<RowSink> {
+    let asked = &args.output;
+    let output = match (asked.file(), asked.format) {
+        (_, FormatArg::None) => Output::discard(),
+        (None, FormatArg::Jsonl) => Output::stdout().context("stdout")?,
+        (Some(path), FormatArg::Jsonl) => {
+            if asked.fresh && args.input.inputs.iter().any(|input| is_same_file(Path::new(input), path)) {
+                return Err(usage(format!("-o: {} is an input too; --fresh would empty it", path.display())));
+            }
+            Output::file(path, asked.fresh).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => usage(format!("-o: {error}, another name keeps it")),
+                _ => anyhow::anyhow!(error),
+            })?
+        }
+    };
+    let body = match asked.body {
+        BodyArg::Auto => BodyFormat::Auto,
+        BodyArg::Json => BodyFormat::Json,
+        BodyArg::Text => BodyFormat::Text,
+        BodyArg::Base64 => BodyFormat::Base64,
+        BodyArg::None => BodyFormat::None,
+    };
+    let format = RowFormat { body, headers: asked.with_headers };
+    RowSink::new(output, format, asked.ordered.then(OrderedOptions::default)).context("cannot start writing")
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()) && one.is_file(),
+        _ => false,
+    }
+}
+
+/// The rows' sink, which also tells when a batch is done.
+struct BatchTeller {
+    sink: RowSink,
+    progress: Arc<Progress>,
+    quiet: bool,
+}
+
+impl Sink for BatchTeller {
+    fn check(&self, outcome: &mut Outcome) {
+        self.sink.check(outcome);
+    }
+
+    fn push(&mut self, outcome: Outcome) -> io::Result<()> {
+        self.sink.push(outcome)
+    }
+
+    fn poll_room(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.sink.poll_room(cx)
+    }
+
+    fn awaits_turns(&self) -> bool {
+        self.sink.awaits_turns()
+    }
+
+    fn on_batch(&mut self, number: u64, rows: u64) -> io::Result<()> {
+        if !self.quiet {
+            let ok = self.sink.stats().ok;
+            let failed = self.sink.stats().failed();
+            self.progress.say(&format!("batch {number} done: {rows} rows; so far {ok} ok, {failed} failed"));
+        }
+        self.sink.on_batch(number, rows)
+    }
+
+    fn poll_finish(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.sink.poll_finish(cx)
+    }
+}

@@ -1,0 +1,105 @@
+//! A request and its response as text: for `get -v` and `get -i`. What is secret is blanked in everything that
+//! goes to stderr; `-i` shows the response's head as it came.
+
+use std::fmt::Write;
+
+use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Version};
+
+/// Fields whose very name says that they are secret, beside those marked so.
+const SECRET: [&str; 8] =
+    ["authorization", "cookie", "cookie2", "set-cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
+
+/// The request's head, a line each behind `> `.
+pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
+    let shown = RedactedUrl::new(request.url());
+    let mut text = format!("* {shown}\n> {} {} HTTP/1.1\n", request.method(), target(&shown));
+    let own = request.headers();
+    if !own.contains("host") {
+        let _ = writeln!(text, "> host: {}", host(request.url()));
+    }
+    let mut all = own.clone();
+    all.extend_missing(defaults);
+    fields(&mut text, "> ", &all);
+    if !request.url().username().is_empty() && !own.contains("authorization") {
+        text += "> authorization: ***\n";
+    }
+    match request.body().length() {
+        Some(0) | None => {}
+        Some(length) => {
+            let _ = writeln!(text, "> content-length: {length}");
+        }
+    }
+    text.push('>');
+    text
+}
+
+/// A response that redirected, its fields and the URL it led away from.
+pub(crate) fn redirect(step: &Redirected) -> String {
+    let mut text = format!("< {} from {}\n", step.status, RedactedUrl::new(&step.url));
+    fields(&mut text, "< ", &step.headers);
+    text.push('<');
+    text
+}
+
+/// The last response's head, a line each behind `< `.
+pub(crate) fn response(response: &Response) -> String {
+    let mut text = String::new();
+    if !response.history().is_empty() {
+        let _ = writeln!(text, "* {}", RedactedUrl::new(response.url()));
+    }
+    let _ = writeln!(text, "< {}", status_line(response));
+    fields(&mut text, "< ", response.headers());
+    text.push('<');
+    text
+}
+
+/// The last response's head as it came, byte for byte but for its line ends, with an empty line behind it.
+pub(crate) fn head(response: &Response) -> Vec<u8> {
+    let mut bytes = status_line(response).into_bytes();
+    bytes.push(b'\n');
+    for (name, value) in response.headers().iter() {
+        bytes.extend_from_slice(&[name.as_bytes(), b": ", value, b"\n"].concat());
+    }
+    bytes.push(b'\n');
+    bytes
+}
+
+fn status_line(response: &Response) -> String {
+    let version = match response.version() {
+        Version::Http10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    };
+    format!("{version} {} {}", response.status().as_u16(), response.reason())
+}
+
+fn fields(text: &mut String, prefix: &str, headers: &Headers) {
+    for (name, value, secret) in headers.iter_marked() {
+        let hidden = secret || SECRET.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let value = if hidden { "***".to_owned() } else { shown_value(name, value) };
+        let _ = writeln!(text, "{prefix}{name}: {value}");
+    }
+}
+
+/// For a terminal: text, without control characters; a redirect's target without its secrets.
+fn shown_value(name: &str, value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    if name.eq_ignore_ascii_case("location")
+        && let Ok(url) = gannet::Url::parse(&text)
+    {
+        return RedactedUrl::new(&url).to_string();
+    }
+    text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+}
+
+/// Path and query of the URL as it may be shown.
+fn target(shown: &RedactedUrl) -> String {
+    let text = shown.as_str();
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let target = rest.find(['/', '?']).map_or("/", |at| &rest[at..]);
+    target.split('#').next().unwrap_or(target).to_owned()
+}
+
+fn host(url: &gannet::Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}

@@ -1,0 +1,52 @@
+//! The command `gannet`: arguments, then options, then the library, then an exit code.
+//! Everything it can do stands in [`commands`]; what the codes mean stands in [`exit`].
+
+mod args;
+mod commands;
+mod exchange;
+mod exit;
+mod limits;
+mod progress;
+mod settings;
+mod signals;
+mod summary;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is the reader's choice: `gannet --help | head`.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::Exit::Usage as u8));
+        }
+    };
+    let result = match cli.command {
+        Command::Fetch(args) => commands::fetch::run(&args),
+        Command::Get(args) => commands::get::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Origin(args) => commands::origin::run(&args),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man(args) => commands::shell::man(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            tell(&format!("error: {error:#}"));
+            exit::of_error(&error).into()
+        }
+    }
+}
+
+/// A line on stderr. Where nobody can read it there is nobody to tell.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,90 @@
+//! From arguments to the library's options: one place for what `fetch` and `get` mean by the same option.
+
+use std::path::Path;
+
+use gannet::bulk::BulkOptions;
+use gannet::{ErrorKind, Headers, Options, RedirectPolicy, Session, Timeouts};
+
+use crate::args::values::{self, TimeLimit};
+use crate::args::{FetchArgs, NetworkArgs, RequestArgs, TimeoutArgs};
+use crate::exit::usage;
+
+/// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
+pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
+    let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
+    options.tls.danger.accept_invalid_certs = network.insecure;
+    for path in &network.cacert {
+        options.tls.extra_roots.push(certificates(path)?);
+    }
+    Ok(options)
+}
+
+/// A session with these options.
+///
+/// # Errors
+/// Usage: an option that cannot be used as it stands.
+pub(crate) fn open(options: Options) -> anyhow::Result<Session> {
+    Session::new(options).map_err(|error| match error.kind() {
+        ErrorKind::Request | ErrorKind::Tls => usage(format!("--cacert: {}", error.message())),
+        ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
+        _ => error.into(),
+    })
+}
+
+/// How a bulk run is done.
+pub(crate) fn bulk(args: &FetchArgs) -> BulkOptions {
+    let mut options = BulkOptions::default();
+    options.limits.concurrency = args.limits.concurrency;
+    options.limits.per_host = Some(args.limits.per_host).filter(|most| *most > 0);
+    options.limits.rate = args.limits.rate;
+    options.retry.attempts = args.retries.retries.saturating_add(1);
+    if let Some(statuses) = args.retries.retry_on {
+        options.retry.statuses = statuses;
+    }
+    options.retry.unsafe_methods = args.retries.retry_unsafe;
+    options.retry.backoff.base = args.retries.backoff;
+    options.retry.backoff.max = args.retries.backoff_max;
+    options.total = args.timeouts.timeout.map_or(options.total, |limit| limit.0);
+    options.deadline = args.deadline.and_then(|limit| limit.0);
+    options.batch = args.limits.batch;
+    options.fail_fast = args.limits.fail_fast;
+    options.max_body = args.limits.max_body;
+    options.memory = args.limits.memory;
+    options
+}
+
+/// The header fields of a request: `-H`, `--cookie`, `-u`. Credentials are marked secret.
+pub(crate) fn headers(args: &RequestArgs) -> anyhow::Result<Headers> {
+    let mut headers = values::headers(&args.headers)?;
+    if !args.cookies.is_empty() {
+        headers.append_secret("cookie", args.cookies.join("; "))?;
+    }
+    if let Some((name, password)) = &args.user {
+        use base64::Engine;
+        let value = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        headers.append_secret("authorization", format!("Basic {value}"))?;
+    }
+    Ok(headers)
+}
+
+fn limits(args: &TimeoutArgs) -> Timeouts {
+    let default = Timeouts::default();
+    let chosen = |arg: Option<TimeLimit>, default| arg.map_or(default, |limit| limit.0);
+    Timeouts {
+        connect: chosen(args.timeout_connect, default.connect),
+        read: chosen(args.timeout_read, default.read),
+        ..default
+    }
+}
+
+fn redirects(args: &NetworkArgs) -> RedirectPolicy {
+    RedirectPolicy { max: args.max_redirects, follow: !args.no_follow, ..RedirectPolicy::default() }
+}
+
+fn certificates(path: &Path) -> anyhow::Result<String> {
+    let text = values::read_file(path, "--cacert")?;
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(text);
+    }
+    Err(usage(format!("--cacert {}: no certificate in PEM form stands in it", path.display())))
+}

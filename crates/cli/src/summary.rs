@@ -1,0 +1,139 @@
+//! What is told on stderr when a run is over: why it ended early if it did, the summary, and the lines to paste
+//! next. `--quiet` leaves the text out, never the reason of an early end.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use gannet::bulk::End;
+use gannet::bulk::sink::Summary;
+use serde::Serialize;
+
+use crate::args::{FetchArgs, FormatArg, SummaryArg};
+use crate::commands::fetch::Report;
+use crate::tell;
+
+/// The summary as one JSON object.
+#[derive(Serialize)]
+struct Told {
+    /// `complete`, `stopped`, `fail_fast`, `input_failed` or `output_failed`.
+    end: &'static str,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+/// Tells all of it.
+pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
+    let output = args.output.file();
+    if let Some(line) = early_end(&report.end, output) {
+        tell(&line);
+    }
+    let summary = report.sink.stats().summary(report.elapsed);
+    match args.output.summary {
+        SummaryArg::Json => {
+            let told = Told { end: name(&report.end), summary };
+            // Names and numbers only: it cannot fail.
+            tell(&serde_json::to_string(&told).unwrap_or_default());
+        }
+        SummaryArg::Text if args.output.quiet => {}
+        SummaryArg::Text => {
+            tell(summary.to_text().trim_end());
+            for line in next_lines(args, report) {
+                tell(&line);
+            }
+        }
+    }
+}
+
+fn name(end: &End) -> &'static str {
+    match end {
+        End::Complete => "complete",
+        End::Stopped => "stopped",
+        End::FailFast => "fail_fast",
+        End::InputFailed(_) => "input_failed",
+        End::OutputFailed(_) => "output_failed",
+    }
+}
+
+/// Why it ended before its time; an input that failed is told as the command's error.
+fn early_end(end: &End, output: Option<&Path>) -> Option<String> {
+    match end {
+        End::Complete | End::InputFailed(_) => None,
+        End::Stopped => Some("stopped: what is written is whole".to_owned()),
+        End::FailFast => Some("stopped: a row failed (--fail-fast)".to_owned()),
+        End::OutputFailed(error) if error.kind() == ErrorKind::BrokenPipe && output.is_none() => {
+            Some("stopped: stdout was closed".to_owned())
+        }
+        End::OutputFailed(error) => {
+            let name = output.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+            Some(format!("stopped: cannot write to {name}: {error}"))
+        }
+    }
+}
+
+/// What the user may want to paste next.
+fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Some(out) = args.output.file().filter(|_| args.output.format == FormatArg::Jsonl) else {
+        return lines;
+    };
+    let out = quoted(&out.display().to_string());
+    if report.failed() > 0 {
+        lines.push(format!("look at what failed:   jq -c 'select(.ok|not)' {out}"));
+        if only_urls(args) {
+            lines.push(format!("list the failed URLs:  jq -r 'select(.ok|not).url' {out} > failed.txt"));
+            lines.push("try those again:       gannet fetch failed.txt -o again.jsonl".to_owned());
+        }
+    }
+    if !matches!(report.end, End::Complete) {
+        lines.push(format!("start over:            the same command with --fresh, which replaces {out}"));
+    }
+    lines
+}
+
+/// Whether a row's URL says all there is to its request.
+fn only_urls(args: &FetchArgs) -> bool {
+    let request = &args.request;
+    let plain = request.method.is_none()
+        && request.headers.is_empty()
+        && request.query.is_empty()
+        && request.json.is_none()
+        && request.form.is_empty()
+        && request.data.is_none()
+        && request.cookies.is_empty()
+        && request.user.is_none();
+    let listed = |input: &String| input.contains("://") || input.ends_with(".txt");
+    plain && args.input.url.is_none() && args.input.inputs.iter().all(listed)
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_early_end_names_its_cause() {
+        let full = End::OutputFailed(io::Error::from_raw_os_error(28));
+        let line = early_end(&full, Some(Path::new("rows.jsonl"))).unwrap();
+        assert!(line.starts_with("stopped: cannot write to rows.jsonl: No space left"), "{line}");
+        let closed = End::OutputFailed(ErrorKind::BrokenPipe.into());
+        assert_eq!(early_end(&closed, None).unwrap(), "stopped: stdout was closed");
+        assert_eq!(early_end(&End::Complete, None), None);
+    }
+
+    #[test]
+    fn names_for_the_shell_are_quoted_where_they_need_it() {
+        assert_eq!(quoted("out/rows-1.jsonl"), "out/rows-1.jsonl");
+        assert_eq!(quoted("my rows.jsonl"), "'my rows.jsonl'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,193 @@
+//! `gannet get`: one request, the body to stdout as it comes.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use gannet_origin::Origin;
+use gannet_origin::script::{Script, ScriptedServer};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::gannet::{Place, command, gannet};
+
+fn body(args: &[&str]) -> Value {
+    let ran = gannet([&["get"], args].concat()).assert_code(0);
+    serde_json::from_slice(&ran.out).unwrap()
+}
+
+#[test]
+fn the_body_goes_to_stdout_and_nothing_else() {
+    let origin = Origin::start_blocking().unwrap();
+    let ran = gannet(["get", &origin.url("/items/7")]).assert_code(0);
+    let item: Value = serde_json::from_slice(&ran.out).unwrap();
+    assert_eq!(item["id"], 7);
+    assert_eq!(ran.err, "");
+    let bytes = gannet(["get", &origin.url("/bytes/300000?seed=1")]).assert_code(0);
+    assert_eq!(bytes.out.len(), 300_000);
+}
+
+#[test]
+fn a_status_of_400_or_more_is_told_and_its_body_still_written() {
+    let server = ScriptedServer::start_blocking([answer("404 Not Found", "x-a: b\r\n", "nothing here")]).unwrap();
+    let ran = gannet(["get", &server.url("/")]).assert_code(3).assert_says("404 Not Found");
+    assert_eq!(ran.text(), "nothing here");
+}
+
+#[test]
+fn no_whole_response_is_told_with_its_reason() {
+    let origin = Origin::start_blocking().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, kind) in [
+        (format!("http://{nobody}/"), "connect"),
+        ("http://name.invalid/".to_owned(), "dns"),
+        (origin.url("/reset"), "connection"),
+        (origin.url("/truncate"), "body"),
+        (origin.url("/redirect/11"), "redirect"),
+    ] {
+        gannet(["get", &url]).assert_code(3).assert_says(&format!("error: {kind}: "));
+    }
+    gannet(["get", &origin.url("/hang"), "--timeout-read", "0.2"]).assert_code(3).assert_says("timeout.read");
+    gannet(["get", &origin.url("/drip?duration=30"), "--timeout", "0.2"]).assert_code(3).assert_says("timeout.total");
+    let part = gannet(["get", &origin.url("/truncate")]);
+    assert_eq!(part.out.len(), 500, "what came is written");
+}
+
+#[test]
+fn the_head_is_written_too_when_asked_for() {
+    let server = ScriptedServer::start_blocking([answer("200 OK", "X-Odd:  a \r\n", "hello")]).unwrap();
+    let ran = gannet(["get", "-i", &server.url("/")]).assert_code(0);
+    assert_eq!(ran.text(), "HTTP/1.1 200 OK\nX-Odd: a\ncontent-length: 5\n\nhello");
+}
+
+#[test]
+fn the_exchange_is_shown_as_it_was_with_its_secrets_blanked() {
+    let server = ScriptedServer::start_blocking([answer("200 OK", "set-cookie: s=hunter4\r\n", "hello")]).unwrap();
+    let place = Place::new();
+    let secret = place.file("secret", "X-Mine: hunter2\n");
+    let url = server.url("/p?token=hunter1&a=b");
+    let args = ["get", "-v", &url, "-H", &format!("@{secret}"), "-H", "X-One: 1", "-u", "me:hunter3", "-d", "body"];
+    let ran = gannet(args).assert_code(0);
+    assert!(!ran.err.contains("hunter"), "{}", ran.err);
+    let received = String::from_utf8(server.received().remove(0)).unwrap();
+    let (head, sent) = received.split_once("\r\n\r\n").unwrap();
+    assert_eq!(sent, "body");
+    let mut shown: Vec<_> = ran.err.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect();
+    let mut wanted: Vec<_> = head.lines().map(blanked).collect();
+    shown.sort();
+    wanted.sort();
+    assert_eq!(shown, wanted);
+    let ran = ran.assert_says("< HTTP/1.1 200 OK").assert_says("< set-cookie: ***").assert_says("5 bytes of body");
+    assert_eq!(ran.text(), "hello");
+}
+
+fn blanked(line: &str) -> String {
+    match line.split_once(": ") {
+        Some((name, value)) if value.contains("hunter") || name == "authorization" => format!("{name}: ***"),
+        _ => line.replace("hunter1", "***"),
+    }
+}
+
+#[test]
+fn what_a_server_sends_cannot_write_to_the_terminal_or_tell_secrets() {
+    let away = Script::new().expect_head().send(
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/?token=hunter2\r\nx-a: \u{9b}31mred\r\ncontent-length: 0\r\n\r\n",
+    );
+    let server = ScriptedServer::start_blocking([away]).unwrap();
+    let ran = gannet(["get", "-v", "--no-follow", &server.url("/")]).assert_code(0);
+    assert!(!ran.err.contains("hunter2") && !ran.err.contains('\u{9b}'), "{:?}", ran.err);
+    ran.assert_says("location: http://127.0.0.1:9/?token=***");
+}
+
+#[test]
+fn redirects_are_followed_and_shown_unless_told_not_to() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/redirect/2");
+    let ran = gannet(["get", "-v", &url]).assert_code(0);
+    assert_eq!(ran.err.matches("< 302").count(), 2, "{}", ran.err);
+    let stay = gannet(["get", "-i", "--no-follow", &url]).assert_code(0);
+    assert!(stay.text().starts_with("HTTP/1.1 302 Found\n"), "{}", stay.text());
+}
+
+#[test]
+fn the_request_is_the_one_asked_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/anything");
+    let posted = body(&[&url, "--json", r#"{"a":1}"#]);
+    assert_eq!((&posted["method"], &posted["json"]["a"]), (&json!("POST"), &json!(1)));
+    let form = body(&[&url, "--form", "a=b c", "--form", "d=", "-X", "PUT"]);
+    assert_eq!((&form["method"], &form["form"]["a"], &form["form"]["d"]), (&json!("PUT"), &json!("b c"), &json!("")));
+    let place = Place::new();
+    let file = place.file("data", "line\n");
+    let data = body(&[&url, "-d", &format!("@{file}"), "--query", "x=ü&"]);
+    assert_eq!((&data["data"], &data["args"]["x"]), (&json!("line\n"), &json!("ü&")));
+    gannet(["get", &origin.url("/basic-auth/me/pw"), "-u", "me:pw"]).assert_code(0);
+    let cookies = body(&[&origin.url("/cookies"), "--cookie", "a=1", "--cookie", "b=2"]);
+    assert_eq!(cookies["cookies"], json!({ "a": "1", "b": "2" }));
+    let head = gannet(["get", "-X", "HEAD", "-i", &url]).assert_code(0);
+    assert!(head.text().starts_with("HTTP/1.1 200") && head.text().ends_with("\n\n"), "{}", head.text());
+}
+
+#[test]
+fn codings_are_decoded_unless_told_not_to() {
+    let origin = Origin::start_blocking().unwrap();
+    for coding in ["gzip", "deflate", "brotli", "zstd"] {
+        assert!(body(&[&origin.url(&format!("/{coding}"))]).is_object());
+    }
+    let raw = gannet(["get", "--no-decode", &origin.url("/gzip")]).assert_code(0);
+    assert_eq!(raw.out[..2], [0x1f, 0x8b]);
+    let ran = gannet(["get", "--no-decode", &origin.url("/headers")]).assert_code(0);
+    assert!(!ran.text().to_lowercase().contains("accept-encoding"), "{}", ran.text());
+}
+
+#[test]
+fn a_body_goes_to_a_file_that_is_replaced() {
+    let origin = Origin::start_blocking().unwrap();
+    let place = Place::new();
+    let file = place.file("body", "a long text that was there before, and is to go");
+    let ran = gannet(["get", &origin.url("/bytes/10"), "-o", &file]).assert_code(0);
+    assert!(ran.out.is_empty());
+    assert_eq!(std::fs::read(&file).unwrap().len(), 10);
+    gannet(["get", &origin.url("/bytes/10"), "-o", &place.name("no/dir")]).assert_code(1).assert_says("no/dir");
+    gannet(["get", &origin.url("/bytes/10"), "-o", "/dev/full"]).assert_code(1).assert_says("No space left");
+}
+
+#[test]
+fn the_body_is_written_as_it_comes() {
+    let go = Arc::new(Notify::new());
+    let script = Script::new()
+        .expect_head()
+        .send("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nfirst\n")
+        .wait_for(&go)
+        .send("second");
+    let server = ScriptedServer::start_blocking([script]).unwrap();
+    let mut child = command(["get", &server.url("/")]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
+    assert_eq!(first, "first\n");
+    go.notify_one();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "second");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    let origin = Origin::start_blocking().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(["get", &origin.url("/bytes/100000")]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{err}");
+    assert_eq!(err, "stopped: stdout was closed before the end of the body\n");
+}
+
+fn answer(status: &str, fields: &str, body: &str) -> Script {
+    let length = body.len();
+    Script::new().expect_head().send(format!("HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\n\r\n{body}"))
+}

@@ -1,0 +1,16 @@
+//! The command as its users have it: the built binary against a simulated origin.
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+mod demo;
+mod failures;
+mod gannet;
+mod get;
+mod help;
+mod input;
+mod limits;
+mod nginx;
+mod origin;
+mod output;
+mod signals;
+mod tls;
+mod usage;

@@ -1,0 +1,70 @@
+//! The door for programs that are not async.
+
+use gannet::ErrorKind;
+use gannet::Options;
+use gannet::blocking::Session;
+use gannet_origin::Origin;
+use serde_json::Value;
+
+#[test]
+fn one_session_serves_many_threads() {
+    let origin = Origin::start_blocking().unwrap();
+    let mut options = Options::default();
+    options.connections.max = 2;
+    let session = Session::new(options).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (session, origin) = (session.clone(), &origin);
+            scope.spawn(move || {
+                for id in 0..10 {
+                    let id = thread * 10 + id;
+                    let response = session.get(origin.url(&format!("/items/{id}"))).send().unwrap();
+                    assert_eq!(response.json::<Value>().unwrap()["id"], id);
+                }
+            });
+        }
+    });
+    let stats = origin.stats();
+    assert_eq!((stats.requests, stats.connections_total), (40, 2));
+}
+
+#[test]
+fn bodies_errors_and_closing_are_those_of_the_async_door() {
+    let origin = Origin::start_blocking().unwrap();
+    let session = Session::new(Options::default()).unwrap();
+    let echoed: Value = session.post(origin.url("/anything")).body("hello").send().unwrap().json().unwrap();
+    assert_eq!(echoed["data"], "hello");
+    let mut response = session.get(origin.url("/bytes/200000")).send().unwrap();
+    let mut length = 0;
+    while let Some(piece) = response.chunk().unwrap() {
+        length += piece.len();
+    }
+    assert_eq!(length, 200_000);
+    let missing = session.get(origin.url("/status/404")).send().unwrap();
+    assert_eq!(missing.status(), 404);
+    assert_eq!(missing.error_for_status().unwrap_err().kind(), ErrorKind::Status);
+    assert_eq!(session.get("http://127.0.0.1:1/").send().unwrap_err().kind(), ErrorKind::Connect);
+    session.close();
+    assert_eq!(session.get(origin.url("/get")).send().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn it_may_be_dropped_in_async_code_and_says_plainly_that_it_may_not_be_used_there() {
+    let origin = super::origin().await;
+    let session = Session::new(Options::default()).unwrap();
+    let url = origin.url("/bytes/100000");
+    let (session, response) = tokio::task::spawn_blocking(move || {
+        let response = session.get(url).send().unwrap();
+        (session, response)
+    })
+    .await
+    .unwrap();
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.get(origin.url("/get")).send()));
+    let message = refused.unwrap_err();
+    let message =
+        message.downcast_ref::<String>().cloned().or_else(|| message.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    assert!(message.unwrap().contains("within a runtime"));
+    drop(session);
+    drop(response);
+    super::until(|| origin.stats().connections == 0).await;
+}

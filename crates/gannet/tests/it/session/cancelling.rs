@@ -1,0 +1,124 @@
+//! Dropping a future at any await leaks no connection, no slot and no task: every case is dropped at every poll.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use gannet::{Body, Session};
+
+use super::*;
+
+type Sending = Pin<Box<dyn Future<Output = gannet::Result<usize>>>>;
+
+async fn send_all(request: gannet::RequestBuilder) -> gannet::Result<usize> {
+    let mut response = request.send().await?;
+    let mut length = 0;
+    while let Some(piece) = response.chunk().await? {
+        length += piece.len();
+    }
+    Ok(length)
+}
+
+/// Lets everything else run for a while, so that the next poll finds something new.
+async fn breathe() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Polls at most this often; whether it came to its end.
+async fn polled(mut sending: Sending, times: usize) -> bool {
+    for _ in 0..times {
+        if let Some(result) = poll_once(&mut sending).await {
+            result.unwrap();
+            return true;
+        }
+        breathe().await;
+    }
+    false
+}
+
+/// Drops the request after 0, 1, 2 … polls, and looks each time at what is left behind.
+async fn drop_at_every_poll(origin: &Origin, tls: bool, request: impl Fn(&Session) -> Sending) {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    // The origin starts the last of its own tasks when it first runs.
+    breathe().await;
+    let baseline = alive();
+    for times in 0..500 {
+        let session = session(|options| {
+            options.connections.max = 1;
+            if tls {
+                options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+            }
+        });
+        let done = polled(request(&session), times).await;
+        let stats = session.pool_stats();
+        assert_eq!((stats.open, stats.waiting), (stats.idle, 0), "after {times} polls");
+        let open = stats.open as u64;
+        until(|| origin.stats().connections == open).await;
+        let next = in_time(session.get(origin.url("/items/1")).send()).await.unwrap();
+        assert!(!next.bytes().await.unwrap().is_empty());
+        session.close();
+        until(|| origin.stats().connections == 0).await;
+        drop(session);
+        until(|| alive() == baseline).await;
+        if done {
+            assert!(times >= 2, "it never waited: nothing was tested");
+            return;
+        }
+    }
+    panic!("not done after 500 polls");
+}
+
+#[tokio::test]
+async fn a_get_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, false, |session| Box::pin(send_all(session.get(origin.url("/bytes/400000"))))).await;
+}
+
+#[tokio::test]
+async fn a_lookup_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let url = format!("http://localhost:{}/items/1", origin.addr().port());
+    drop_at_every_poll(&origin, false, |session| Box::pin(send_all(session.get(&url)))).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_redirects_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, false, |session| Box::pin(send_all(session.get(origin.url("/redirect/3"))))).await;
+}
+
+#[tokio::test]
+async fn a_chunked_body_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let url = origin.url("/bytes/400000?chunked=1");
+    drop_at_every_poll(&origin, false, |session| Box::pin(send_all(session.get(&url)))).await;
+}
+
+#[tokio::test]
+async fn an_upload_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, false, |session| {
+        let pieces = (0..40).map(|_| Ok(Bytes::from(vec![b'x'; 50_000])));
+        let body = Body::stream(futures_util::stream::iter(pieces), None);
+        Box::pin(send_all(session.put(origin.url("/anything")).body(body)))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, true, |session| Box::pin(send_all(session.get(origin.https_url("/bytes/100000")))))
+        .await;
+}
+
+#[tokio::test]
+async fn a_place_in_the_line_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, false, |session| {
+        let (first, second) = (session.get(origin.url("/bytes/100000")), session.get(origin.url("/items/2")));
+        Box::pin(async { tokio::try_join!(send_all(first), send_all(second)).map(|(a, b)| a + b) })
+    })
+    .await;
+}

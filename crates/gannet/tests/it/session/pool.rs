@@ -1,0 +1,264 @@
+//! The pool over real sockets: reuse, caps, fairness, and what may not be used again.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use gannet::{ErrorKind, Session};
+use tokio::sync::{Barrier, Notify};
+
+use super::*;
+
+#[tokio::test]
+async fn one_connection_carries_one_request_after_another() {
+    let (origin, session) = (origin().await, Session::default());
+    for id in 0..20 {
+        session.get(origin.url(&format!("/items/{id}"))).send().await.unwrap().bytes().await.unwrap();
+    }
+    session.post(origin.url("/post")).body("x").send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(connections(&origin.stats()), (1, 1));
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn open_sockets_never_exceed_the_cap_as_the_server_counts_them() {
+    for limit_host in [false, true] {
+        let origin = origin().await;
+        let session = session(|options| match limit_host {
+            true => options.connections.max_per_host = Some(3),
+            false => options.connections.max = 3,
+        });
+        let requests = (0..60).map(|id| {
+            let request = session.get(origin.url(&format!("/items/{id}?delay=0.002")));
+            async move { request.send().await.unwrap().bytes().await.unwrap() }
+        });
+        join_all(requests).await;
+        assert_eq!(connections(&origin.stats()), (3, 3), "per host: {limit_host}");
+        assert_eq!(origin.stats().max_in_flight, 3);
+        assert_eq!(session.pool_stats(), pool(3, 3, 0));
+    }
+}
+
+#[tokio::test]
+async fn both_caps_hold_over_several_hosts() {
+    let origin =
+        gannet_origin::Origin::builder().also_listen("127.0.0.1:0").also_listen("127.0.0.1:0").start().await.unwrap();
+    let session = session(|options| {
+        options.connections.max = 5;
+        options.connections.max_per_host = Some(2);
+    });
+    let open = session.clone();
+    let watch = tokio::spawn(async move {
+        loop {
+            assert!(open.pool_stats().open <= 5);
+            tokio::task::yield_now().await;
+        }
+    });
+    let requests = (0..90).map(|id| {
+        let request = session.get(origin.url_at(id % 3, &format!("/items/{id}?delay=0.001")));
+        async move { request.send().await.unwrap().bytes().await.unwrap() }
+    });
+    in_time(join_all(requests)).await;
+    assert!(!watch.is_finished());
+    watch.abort();
+    for (name, host) in &origin.stats().hosts {
+        // A connection that makes room for another host's is seen to end a moment later.
+        assert!(host.max_in_flight <= 2 && host.requests == 30, "{name}: {host:?}");
+    }
+    assert!(origin.stats().max_in_flight <= 5);
+    assert_eq!(session.pool_stats().open, session.pool_stats().idle);
+}
+
+#[tokio::test]
+async fn who_waits_longest_is_served_first() {
+    let server = serve([answers(OK)]).await;
+    let session = session(|options| options.connections.max = 1);
+    let held = session.get(server.url("/held")).send();
+    let mut waiting = Vec::new();
+    let mut held = Box::pin(held);
+    assert!(poll_once(&mut held).await.is_none());
+    for number in 0..8 {
+        let mut request = Box::pin(session.get(server.url(&format!("/{number}"))).send());
+        assert!(poll_once(&mut request).await.is_none());
+        waiting.push(request);
+    }
+    assert_eq!(session.pool_stats(), pool(1, 0, 8));
+    held.await.unwrap();
+    // Polled last to first: the order is the pool's and not ours.
+    waiting.reverse();
+    for response in in_time(join_all(waiting)).await {
+        response.unwrap();
+    }
+    let seen = text(&server.received()[0]);
+    let order: Vec<&str> = seen.split("GET /").skip(1).map(|head| head.split(' ').next().unwrap()).collect();
+    assert_eq!(order, ["held", "0", "1", "2", "3", "4", "5", "6", "7"]);
+}
+
+#[tokio::test]
+async fn a_waiter_that_gives_up_loses_no_slot() {
+    let server = serve([answers(OK)]).await;
+    let session = session(|options| options.connections.max = 1);
+    let mut held = Box::pin(session.get(server.url("/held")).send());
+    assert!(poll_once(&mut held).await.is_none());
+    let mut waiting: Vec<_> = (0..6).map(|n| Box::pin(session.get(server.url(&format!("/{n}"))).send())).collect();
+    for request in &mut waiting {
+        assert!(poll_once(request).await.is_none());
+    }
+    // First, last and one between leave while waiting; another leaves when its turn has come and it does not know.
+    drop(waiting.remove(0));
+    drop(waiting.remove(2));
+    drop(waiting.pop());
+    assert_eq!(session.pool_stats(), pool(1, 0, 3));
+    held.await.unwrap();
+    assert_eq!(session.pool_stats().waiting, 2);
+    drop(waiting.remove(0));
+    for response in in_time(join_all(waiting)).await {
+        response.unwrap();
+    }
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_when_its_time_is_over() {
+    let server = serve([answers(OK)]).await;
+    let session = session(|options| options.connections.idle = Duration::from_millis(50));
+    session.get(server.url("/")).send().await.unwrap();
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+    in_time(server.wait_for_closed(1)).await;
+    assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    let none = super::session(|options| options.connections.idle = Duration::ZERO);
+    none.get(server.url("/")).send().await.unwrap();
+    assert_eq!(none.pool_stats(), pool(0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_another_host_makes_room_at_the_cap() {
+    let (one, two) = (serve([answers(OK)]).await, serve([answers(OK)]).await);
+    let session = session(|options| options.connections.max = 1);
+    for _ in 0..3 {
+        session.get(one.url("/")).send().await.unwrap();
+        session.get(two.url("/")).send().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(1, 1, 0));
+    }
+    in_time(one.wait_for_closed(3)).await;
+    assert_eq!((one.connections(), two.connections()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_waiter_of_another_host_gets_the_slot_before_a_later_one_of_the_same() {
+    let go = Arc::new(Notify::new());
+    let one = serve([Script::new().expect_head().wait_for(&go).send(OK).repeated()]).await;
+    let two = serve([answers(OK)]).await;
+    let session = session(|options| options.connections.max = 1);
+    let mut first = Box::pin(session.get(one.url("/")).send());
+    let mut other = Box::pin(session.get(two.url("/")).send());
+    let mut same = Box::pin(session.get(one.url("/")).send());
+    assert!(poll_once(&mut first).await.is_none());
+    assert!(poll_once(&mut other).await.is_none());
+    assert!(poll_once(&mut same).await.is_none());
+    go.notify_one();
+    in_time(first).await.unwrap();
+    in_time(one.wait_for_closed(1)).await;
+    in_time(other).await.unwrap();
+    go.notify_one();
+    in_time(same).await.unwrap();
+    assert_eq!((one.connections(), two.connections()), (2, 1));
+}
+
+#[tokio::test]
+async fn item_16_surplus_bytes_behind_a_response_end_the_connection() {
+    let server = serve([answers(format!("{OK}surplus"))]).await;
+    let session = Session::default();
+    for _ in 0..2 {
+        assert_eq!(session.get(server.url("/")).send().await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    }
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn item_16_unsolicited_data_on_an_idle_connection_is_no_answer() {
+    let (go, sent) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let forged = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+    let evil = Script::new().expect_head().send(OK).wait_for(&go).send(forged).signal(&sent).hang();
+    for method in ["GET", "POST"] {
+        let server = serve([evil.clone(), answers(OK)]).await;
+        let session = Session::default();
+        session.get(server.url("/")).send().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(1, 1, 0));
+        go.notify_one();
+        sent.notified().await;
+        // The runtime looks at its sockets before the next turn.
+        tokio::task::yield_now().await;
+        let answer = session.request_named(method, server.url("/")).send().await.unwrap().text().await.unwrap();
+        assert_eq!((answer.as_str(), server.connections()), ("ok", 2), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn item_16_an_unread_body_is_not_read_by_the_next_request() {
+    let (origin, session) = (origin().await, session(|options| options.connections.max = 1));
+    drop(session.get(origin.url("/bytes/10000000")).send().await.unwrap());
+    assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    let mut part = session.get(origin.url("/bytes/10000000?chunked=1")).send().await.unwrap();
+    part.chunk().await.unwrap();
+    drop(part);
+    assert_eq!(json(session.get(origin.url("/items/1")).send().await).await["id"], 1);
+    assert_eq!(origin.stats().connections_total, 3);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_its_answer_is_believed() {
+    for head in ["HTTP/1.1 200 OK\r\nConnection: foo, Close\r\n", "HTTP/1.0 200 OK\r\n"] {
+        let bytes = format!("{head}content-length: 2\r\n\r\nok");
+        let server = serve([Script::new().expect_head().send(bytes).hang()]).await;
+        let session = Session::default();
+        assert_eq!(session.get(server.url("/")).send().await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    }
+    let kept = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok";
+    let server = serve([answers(kept)]).await;
+    let session = Session::default();
+    session.get(server.url("/")).send().await.unwrap();
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn closing_ends_what_is_idle_lets_go_of_who_waits_and_lets_work_finish() {
+    let barrier = Arc::new(Barrier::new(2));
+    let slow = Script::new().expect_head().meet(&barrier).send(OK).hang();
+    let server = serve([answers(OK), slow]).await;
+    let session = session(|options| options.connections.max = 2);
+    let mut first = Box::pin(session.get(server.url("/")).send());
+    assert!(poll_once(&mut first).await.is_none());
+    let mut working = Box::pin(session.get(server.url("/slow")).send());
+    while server.connections() < 2 {
+        assert!(poll_once(&mut working).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = Box::pin(session.get(server.url("/late")).send());
+    assert!(poll_once(&mut waiting).await.is_none());
+    session.close();
+    session.close();
+    assert!(session.is_closed());
+    assert_eq!(in_time(waiting).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(session.get(server.url("/")).send().await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(first.await.unwrap().text().await.unwrap(), "ok");
+    let (_, response) = tokio::join!(barrier.wait(), working);
+    assert_eq!(response.unwrap().text().await.unwrap(), "ok");
+    in_time(server.wait_for_connections_closed()).await;
+    assert_eq!(session.pool_stats(), pool(0, 0, 0));
+}
+
+#[tokio::test]
+async fn dropping_the_last_clone_closes_idle_connections_and_no_body() {
+    let (origin, session) = (origin().await, Session::default());
+    let body = session.get(origin.url("/bytes/3000000")).send().await.unwrap();
+    let clone = session.clone();
+    session.get(origin.url("/items/1")).send().await.unwrap().bytes().await.unwrap();
+    drop(session);
+    assert_eq!(clone.pool_stats(), pool(2, 1, 0));
+    drop(clone);
+    until(|| origin.stats().connections == 1).await;
+    assert_eq!(body.bytes().await.unwrap().len(), 3_000_000);
+    until(|| origin.stats().connections == 0).await;
+}

@@ -1,0 +1,217 @@
+//! Redirects on the wire: what is followed, what goes along, and what never does.
+
+use bytes::Bytes;
+use gannet::{Body, ErrorKind, Method, RedirectPolicy, Session};
+
+use super::*;
+
+fn to(status: u16, location: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+}
+
+#[tokio::test]
+async fn the_history_tells_every_step_and_the_connection_is_used_again() {
+    let (origin, session) = (origin().await, Session::default());
+    let response = session.get(origin.url("/redirect/3")).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().path()), (200, "/get"));
+    let steps: Vec<(u16, &str)> =
+        response.history().iter().map(|step| (step.status.as_u16(), step.url.path())).collect();
+    assert_eq!(steps, [(302, "/redirect/3"), (302, "/redirect/2"), (302, "/redirect/1")]);
+    assert_eq!(response.history()[2].headers.get("location"), Some("/get"));
+    assert_eq!(origin.stats().connections_total, 1);
+}
+
+#[tokio::test]
+async fn item_08_ten_hops_are_followed_and_the_eleventh_is_an_error() {
+    let (origin, session) = (origin().await, Session::default());
+    assert_eq!(session.get(origin.url("/redirect/10")).send().await.unwrap().status(), 200);
+    let error = session.get(origin.url("/redirect/11")).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Redirect, gannet::Phase::Redirect));
+    let own = |policy| session.get(origin.url("/redirect/2")).redirects(policy).send();
+    let none = own(RedirectPolicy { follow: false, ..RedirectPolicy::default() }).await.unwrap();
+    assert_eq!((none.status().as_u16(), none.history().len()), (302, 0));
+    let error = own(RedirectPolicy { max: 1, ..RedirectPolicy::default() }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Redirect);
+    for target in ["ftp://127.0.0.1/", "file:///etc/passwd", "javascript:1"] {
+        let server = serve([answers(to(302, target))]).await;
+        assert_eq!(session.get(server.url("/")).send().await.unwrap_err().kind(), ErrorKind::Redirect, "{target}");
+    }
+    assert_eq!(session.pool_stats().open, session.pool_stats().idle);
+}
+
+#[tokio::test]
+async fn item_07_a_post_becomes_a_get_without_body_and_307_sends_it_again() {
+    let (origin, session) = (origin().await, Session::default());
+    for (status, method, data) in
+        [(301, "GET", ""), (302, "GET", ""), (303, "GET", ""), (307, "POST", "body"), (308, "POST", "body")]
+    {
+        let url = origin.url(&format!("/redirect-to?url=/anything&status_code={status}"));
+        let request = session.post(&url).header("content-type", "text/plain").body("body");
+        let seen = json(request.send().await).await;
+        assert_eq!((&seen["method"], &seen["data"]), (&method.into(), &data.into()), "{status}");
+        assert_eq!(seen["headers"].get("Content-Type").is_some(), method == "POST", "{status}");
+    }
+    let put = session.put(origin.url("/redirect-to?url=/anything&status_code=302")).body("x");
+    assert_eq!(json(put.send().await).await["method"], "PUT");
+    let head = session.request(Method::HEAD, origin.url("/redirect-to?url=/anything&status_code=303"));
+    assert_eq!(head.send().await.unwrap().bytes().await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn item_07_a_streamed_body_that_is_gone_is_an_error_and_never_an_empty_body() {
+    let (origin, session) = (origin().await, Session::default());
+    for length in [None, Some(4)] {
+        let body = Body::stream(futures_util::stream::iter([Ok(Bytes::from("once"))]), length);
+        let request = session.post(origin.url("/redirect-to?url=/anything&status_code=307")).body(body);
+        assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Redirect);
+    }
+    assert_eq!(origin.stats().paths.get("/anything"), None);
+    let again = Body::replayable(|| Box::pin(futures_util::stream::iter([Ok(Bytes::from("twice"))])), None);
+    let request = session.post(origin.url("/redirect-to?url=/anything&status_code=308")).body(again);
+    assert_eq!(json(request.send().await).await["data"], "twice");
+}
+
+#[tokio::test]
+async fn item_07_a_pipe_is_read_once_and_not_sent_empty_by_a_redirect() {
+    let (origin, session) = (origin().await, Session::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || std::fs::write(path, "from a pipe")
+    });
+    let body = Body::file(&path).unwrap();
+    let request = session.post(origin.url("/redirect-to?url=/anything&status_code=307")).body(body);
+    assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Redirect);
+    writer.join().unwrap().unwrap();
+    assert_eq!(origin.stats().paths.get("/anything"), None);
+}
+
+#[tokio::test]
+async fn item_01_02_05_credentials_of_every_kind_stay_at_their_origin() {
+    let session = Session::default();
+    let elsewhere = serve([answers(OK)]).await;
+    let here = serve([answers(to(302, &elsewhere.url("/landed")))]).await;
+    let request = session
+        .get(here.url("/start"))
+        .header("Authorization", "Bearer s3cret")
+        .header("Authorization", "Bearer s3cret-2")
+        .header("Cookie", "c=s3cret")
+        .header("Cookie2", "s3cret")
+        .header("Proxy-Authorization", "s3cret")
+        .header("WWW-Authenticate", "s3cret")
+        .header("X-Api-Key", "s3cret")
+        .header("Api-Key", "s3cret")
+        .header("X-Auth-Token", "s3cret")
+        .header("Host", "s3cret.example")
+        .secret_header("X-Custom", "s3cret")
+        .header("X-Plain", "stays");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(text(&here.received()[0]).matches("s3cret").count(), 11);
+    let landed = text(&elsewhere.received()[0]);
+    assert!(!landed.contains("s3cret") && landed.contains("X-Plain: stays"), "{landed}");
+    assert!(landed.contains(&format!("host: {}\r\n", elsewhere.addr())), "{landed}");
+}
+
+#[tokio::test]
+async fn item_01_another_name_for_the_same_address_is_another_origin() {
+    let session = Session::default();
+    let server = serve([answers(OK)]).await;
+    let other_name = format!("http://localhost:{}/landed", server.addr().port());
+    let here = serve([answers(to(302, &other_name))]).await;
+    let by_name = format!("http://localhost:{}/", here.addr().port());
+    session.get(by_name).header("authorization", "s3cret").send().await.unwrap();
+    assert!(!text(&server.received()[0]).contains("s3cret"), "another port");
+    let same = serve([Script::new().expect_head().send(to(302, "/b")).expect_head().send(OK)]).await;
+    session.get(same.url("/a")).header("authorization", "s3cret").send().await.unwrap();
+    assert_eq!(text(&same.received()[0]).matches("s3cret").count(), 2, "the same origin");
+}
+
+#[tokio::test]
+async fn item_03_what_was_dropped_stays_dropped_on_the_way_back() {
+    let session = session(|options| options.headers.append_secret("X-Default-Key", "s3cret").unwrap());
+    let b = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let b_url = format!("http://{}/b", b.local_addr().unwrap());
+    let a = serve([Script::new().expect_head().send(to(302, &b_url)).expect_head().send(OK).repeated()]).await;
+    drop(b);
+    let b = ScriptedServerAt::start(&b_url, to(302, &a.url("/back"))).await;
+    let response = session.get(a.url("/start")).bearer_auth("s3cret").send().await.unwrap();
+    assert_eq!(response.url().path(), "/back");
+    let seen = text(&a.received().concat());
+    let back = seen.find("GET /back").unwrap();
+    assert_eq!(seen[..back].matches("s3cret").count(), 2);
+    assert!(!seen[back..].contains("s3cret"), "{seen}");
+    assert!(!b.seen.await.unwrap().contains("s3cret"));
+}
+
+/// One answer at an address chosen before, which the scripted server cannot do.
+struct ScriptedServerAt {
+    seen: tokio::task::JoinHandle<String>,
+}
+
+impl ScriptedServerAt {
+    async fn start(url: &str, answer: String) -> Self {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let addr = gannet::Url::parse(url).unwrap().socket_addrs(|| None).unwrap()[0];
+        let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+        let seen = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut seen).await.unwrap() > 0);
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            text(&seen)
+        });
+        ScriptedServerAt { seen }
+    }
+}
+
+#[tokio::test]
+async fn item_06_userinfo_that_a_server_writes_into_location_is_not_sent() {
+    let session = Session::default();
+    let server = serve([answers(OK)]).await;
+    let evil = server.url("/x").replace("http://", "http://evil:pw@");
+    let here = serve([answers(to(302, &evil))]).await;
+    let own = here.url("/").replace("http://", "http://me:mine@");
+    let response = session.get(own).send().await.unwrap();
+    assert_eq!((response.url().username(), response.url().password()), ("", None));
+    assert!(!text(&server.received()[0]).to_ascii_lowercase().contains("authorization"));
+    assert!(text(&here.received()[0]).contains("authorization: Basic bWU6bWluZQ=="));
+}
+
+#[tokio::test]
+async fn item_01_from_https_to_http_is_another_origin_and_can_be_refused() {
+    let origin = origin().await;
+    let session = session(|options| options.tls.extra_roots = vec![origin.ca_pem().to_owned()]);
+    let url = origin.https_url(&format!("/redirect-to?url={}", origin.url("/anything")));
+    let seen = json(session.get(&url).bearer_auth("s3cret").send().await).await;
+    assert_eq!(seen["headers"].get("Authorization"), None);
+    let strict = RedirectPolicy { downgrade: false, ..RedirectPolicy::default() };
+    let error = session.get(&url).redirects(strict).send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Redirect);
+}
+
+#[tokio::test]
+async fn a_redirects_own_body_neither_harms_nor_is_decoded() {
+    let session = session(|options| options.response.max_body = Some(10));
+    let body = "x".repeat(100_000);
+    for head in ["content-length: 100000", "content-encoding: nonsense\r\ncontent-length: 100000"] {
+        let bytes = format!("HTTP/1.1 302 Found\r\nlocation: /b\r\n{head}\r\n\r\n{body}");
+        let go = Script::new().expect_head().send(bytes);
+        let server = serve([go.expect_end(), answers(OK)]).await;
+        let response = in_time(session.get(server.url("/a")).send()).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        assert_eq!(session.pool_stats().open, session.pool_stats().idle);
+    }
+}
+
+#[tokio::test]
+async fn codings_stay_unoffered_behind_a_redirect() {
+    let (origin, session) = (origin().await, Session::default());
+    let seen = json(session.get(origin.url("/redirect/1")).decode(false).send().await).await;
+    assert_eq!(seen["headers"].get("Accept-Encoding"), None);
+    let seen = json(session.get(origin.url("/redirect/1")).send().await).await;
+    assert_eq!(seen["headers"]["Accept-Encoding"], "gzip, deflate, br, zstd");
+}

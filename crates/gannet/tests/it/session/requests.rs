@@ -1,0 +1,197 @@
+//! What goes out: methods, targets, fields and bodies, as an independent server read them.
+
+use bytes::Bytes;
+use gannet::{Body, ErrorKind, Form, Headers, Method, Part, Session, Url};
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn every_method_arrives_with_its_own_name() {
+    let (origin, session) = (origin().await, Session::default());
+    let url = origin.url("/anything");
+    let requests = [
+        ("GET", session.get(&url)),
+        ("POST", session.post(&url)),
+        ("PUT", session.put(&url)),
+        ("PATCH", session.patch(&url)),
+        ("DELETE", session.delete(&url)),
+        ("OPTIONS", session.options(&url)),
+        ("PROPFIND", session.request_named("PROPFIND", &url)),
+        ("QUERY", session.request(Method::from_bytes(b"QUERY").unwrap(), &url)),
+    ];
+    for (name, request) in requests {
+        assert_eq!(json(request.send().await).await["method"], name);
+    }
+    let head = session.head(&url).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), head.bytes().await.unwrap().len()), (200, 0));
+    assert_eq!(origin.stats().connections_total, 1);
+}
+
+#[tokio::test]
+async fn query_parameters_are_encoded_and_joined_to_those_of_the_url() {
+    let (origin, session) = (origin().await, Session::default());
+    let request = session.get(origin.url("/anything?a=1")).query([("b", "x y&z=ü"), ("c", "2")]).query([("n", 7)]);
+    let seen = json(request.send().await).await;
+    assert_eq!(seen["args"], json!({"a": "1", "b": "x y&z=ü", "c": "2", "n": "7"}));
+    let none = json(session.get(origin.url("/anything")).query([("", ""); 0]).send().await).await;
+    assert!(!none["url"].as_str().unwrap().contains('?'), "{none}");
+}
+
+#[tokio::test]
+async fn defaults_go_with_every_request_and_an_own_field_replaces_them() {
+    let origin = origin().await;
+    let session = session(|options| {
+        options.headers.append("X-Team", "sea").unwrap();
+        options.headers.append("User-Agent", "mine/1").unwrap();
+    });
+    let url = origin.url("/anything");
+    let plain = json(session.get(&url).send().await).await;
+    assert_eq!(plain["headers"]["X-Team"], "sea");
+    assert_eq!(plain["headers"]["User-Agent"], "mine/1");
+    assert_eq!(plain["headers"]["Accept"], "*/*");
+    assert_eq!(plain["headers"]["Accept-Encoding"], "gzip, deflate, br, zstd");
+    let own = json(session.get(&url).header("x-team", "air").header("x-team", "land").send().await).await;
+    assert_eq!(own["headers"]["X-Team"], "air,land");
+    let mut more = Headers::new();
+    more.append("accept", "text/html").unwrap();
+    let own = json(session.get(&url).headers(&more).send().await).await;
+    assert_eq!(own["headers"]["Accept"], "text/html");
+}
+
+#[tokio::test]
+async fn relative_urls_resolve_against_the_base_and_absolute_ones_do_not() {
+    let origin = origin().await;
+    let session = session(|options| options.base_url = Some(origin.url("/anything/v1/")));
+    for (asked, path) in [("users?x=1", "/anything/v1/users?x=1"), ("/anything/top", "/anything/top")] {
+        assert_eq!(json(session.get(asked).send().await).await["url"], origin.url(path));
+    }
+    let absolute = origin.url("/anything/else");
+    assert_eq!(json(session.get(&absolute).send().await).await["url"], absolute);
+}
+
+#[tokio::test]
+async fn what_is_no_url_is_an_error_that_says_how_to_mend_it() {
+    let session = Session::default();
+    for url in ["/relative", "ftp://host/", "http://", "http://a b/", "mailto:x@y", "http://h:99999/"] {
+        assert_eq!(session.get(url).send().await.unwrap_err().kind(), ErrorKind::Url, "{url}");
+    }
+    let error = session.get("/relative").send().await.unwrap_err();
+    assert!(error.to_string().contains("base URL"), "{error}");
+    let base = |url: &str| {
+        let options = Options { base_url: Some(url.to_owned()), ..Options::default() };
+        Session::new(options).unwrap_err()
+    };
+    let error = base("http://me:hunter2@host:99999/");
+    assert_eq!(error.kind(), ErrorKind::Url);
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[tokio::test]
+async fn bodies_of_every_kind_arrive_whole_with_their_content_type() {
+    let (origin, session) = (origin().await, Session::default());
+    let url = origin.url("/anything");
+    let sent = json(session.post(&url).json(&json!({"a": [1, "ü"]})).send().await).await;
+    assert_eq!(
+        (&sent["json"], &sent["headers"]["Content-Type"]),
+        (&json!({"a": [1, "ü"]}), &json!("application/json"))
+    );
+    let sent = json(session.post(&url).form([("k", "v w"), ("k", "&=")]).send().await).await;
+    assert_eq!(sent["form"], json!({"k": ["v w", "&="]}));
+    let sent = json(session.post(&url).body("plain").send().await).await;
+    assert_eq!((&sent["data"], &sent["headers"]["Content-Length"]), (&json!("plain"), &json!("5")));
+    assert_eq!(sent["headers"].get("Content-Type"), None);
+    let sent = json(session.put(&url).header("Content-Type", "x/y").json(&1).send().await).await;
+    assert_eq!(sent["headers"]["Content-Type"], "x/y");
+    let form = Form::new().text("who", "me").part("f", Part::bytes("data").filename("a.txt"));
+    let sent = json(session.post(&url).multipart(form).send().await).await;
+    assert_eq!((&sent["form"]["who"], &sent["files"]["f"]), (&json!("me"), &json!("data")));
+}
+
+#[tokio::test]
+async fn a_body_larger_than_every_buffer_arrives_byte_for_byte() {
+    let (origin, session) = (origin().await, Session::default());
+    let large = "0123456789abcdef".repeat(200_000);
+    let sent = json(session.post(origin.url("/anything")).body(large.clone()).send().await).await;
+    assert!(sent["data"] == large.as_str());
+}
+
+#[tokio::test]
+async fn streams_are_chunked_without_a_length_and_plain_with_one() {
+    let (origin, session) = (origin().await, Session::default());
+    let pieces = || futures_util::stream::iter(["ab", "", "cde"].map(|piece| Ok(Bytes::from(piece))));
+    let url = origin.url("/anything");
+    let sent = json(session.post(&url).body(Body::stream(pieces(), None)).send().await).await;
+    assert_eq!((&sent["data"], &sent["headers"]["Transfer-Encoding"]), (&json!("abcde"), &json!("chunked")));
+    let sent = json(session.post(&url).body(Body::stream(pieces(), Some(5))).send().await).await;
+    assert_eq!((&sent["data"], &sent["headers"]["Content-Length"]), (&json!("abcde"), &json!("5")));
+    let again = Body::replayable(move || Box::pin(pieces()), None);
+    assert_eq!(json(session.post(&url).body(again).send().await).await["data"], "abcde");
+}
+
+#[tokio::test]
+async fn a_file_is_sent_as_it_lies_there() {
+    let (origin, session) = (origin().await, Session::default());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content = "line\n".repeat(50_000);
+    std::fs::write(file.path(), &content).unwrap();
+    let sent = json(session.put(origin.url("/anything")).body(Body::file(file.path()).unwrap()).send().await).await;
+    assert_eq!(sent["headers"]["Content-Length"], content.len().to_string());
+    assert!(sent["data"] == content.as_str());
+    assert_eq!(Body::file("/no/such/file").unwrap_err().kind(), ErrorKind::Request);
+}
+
+#[tokio::test]
+async fn methods_that_may_have_a_body_say_that_they_have_none() {
+    let server = serve([answers(OK)]).await;
+    let session = Session::default();
+    session.post(server.url("/p")).send().await.unwrap().bytes().await.unwrap();
+    session.get(server.url("/g")).send().await.unwrap().bytes().await.unwrap();
+    let seen = text(&server.received()[0]).to_ascii_lowercase();
+    let (post, get) = seen.split_at(seen.find("get /g").unwrap());
+    assert!(post.contains("content-length: 0\r\n") && !get.contains("content-length"), "{seen}");
+}
+
+#[tokio::test]
+async fn credentials_become_a_header_and_are_shown_nowhere() {
+    let (origin, session) = (origin().await, Session::default());
+    let url = origin.url("/basic-auth/me/p%40ss");
+    assert_eq!(session.get(&url).basic_auth("me", Some("p@ss")).send().await.unwrap().status(), 200);
+    let with_userinfo = url.replace("http://", "http://me:p%40ss@");
+    let response = session.get(&with_userinfo).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().username()), (200, ""));
+    let seen = json(session.get(origin.url("/bearer")).bearer_auth("tok-1").send().await).await;
+    assert_eq!(seen["token"], "tok-1");
+    let request = session.get(&url).bearer_auth("tok-1").secret_header("x-pin", "pin-2").build().unwrap();
+    let shown = format!("{request:?}");
+    assert!(!shown.contains("tok-1") && !shown.contains("pin-2"), "{shown}");
+}
+
+#[tokio::test]
+async fn item_19_line_breaks_and_nul_cannot_reach_the_wire() {
+    let server = serve([answers(OK)]).await;
+    let session = Session::default();
+    for evil in ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b"] {
+        let error = session.get(server.url("/")).header("x-a", evil).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{evil:?}");
+        let error = session.get(server.url("/")).header(evil, "1").send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{evil:?}");
+        let error = session.request_named(&format!("G{evil}"), server.url("/")).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{evil:?}");
+        let error = session.get(server.url("/")).bearer_auth(evil).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{evil:?}");
+    }
+    assert_eq!(server.connections(), 0);
+    let url = Url::parse(&server.url("/a\r\nX-Evil: 1\r\n?b\nc d")).unwrap();
+    session.get(url).query([("q", "\r\nX-Evil: 1")]).send().await.unwrap();
+    assert!(!text(&server.received()[0]).to_ascii_lowercase().contains("\r\nx-evil"));
+}
+
+#[tokio::test]
+async fn item_32_errors_show_neither_passwords_nor_tokens() {
+    let session = Session::default();
+    let url = "http://me:hunter2@127.0.0.1:1/x?access_token=abc123&page=2";
+    let error = session.get(url).send().await.unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", error.url());
+    assert!(!shown.contains("hunter2") && !shown.contains("abc123") && shown.contains("page=2"), "{shown}");
+}
