@@ -7,6 +7,8 @@ missing=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+has_certs() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ -s /etc/ssl/cert.pem ]; }
+
 has_venv() { has python3 && python3 -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
 # need 'has nginx' nginx

@@ -3,11 +3,7 @@
 
 use std::fmt::Write;
 
-use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Version};
-
-/// Fields whose very name says that they are secret, beside those marked so.
-const SECRET: [&str; 8] =
-    ["authorization", "cookie", "cookie2", "set-cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
+use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Url, Version, is_credential};
 
 /// The request's head, a line each behind `> `.
 pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
@@ -19,7 +15,7 @@ pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
     }
     let mut all = own.clone();
     all.extend_missing(defaults);
-    fields(&mut text, "> ", &all);
+    fields(&mut text, "> ", &all, request.url());
     if !request.url().username().is_empty() && !own.contains("authorization") {
         text += "> authorization: ***\n";
     }
@@ -36,7 +32,7 @@ pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
 /// A response that redirected, its fields and the URL it led away from.
 pub(crate) fn redirect(step: &Redirected) -> String {
     let mut text = format!("< {} from {}\n", step.status, RedactedUrl::new(&step.url));
-    fields(&mut text, "< ", &step.headers);
+    fields(&mut text, "< ", &step.headers, &step.url);
     text.push('<');
     text
 }
@@ -48,7 +44,7 @@ pub(crate) fn response(response: &Response) -> String {
         let _ = writeln!(text, "* {}", RedactedUrl::new(response.url()));
     }
     let _ = writeln!(text, "< {}", status_line(response));
-    fields(&mut text, "< ", response.headers());
+    fields(&mut text, "< ", response.headers(), response.url());
     text.push('<');
     text
 }
@@ -72,21 +68,24 @@ fn status_line(response: &Response) -> String {
     format!("{version} {} {}", response.status().as_u16(), response.reason())
 }
 
-fn fields(text: &mut String, prefix: &str, headers: &Headers) {
+fn fields(text: &mut String, prefix: &str, headers: &Headers, base: &Url) {
     for (name, value, secret) in headers.iter_marked() {
-        let hidden = secret || SECRET.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let value = if hidden { "***".to_owned() } else { shown_value(name, value) };
+        let hidden = secret || is_credential(name) || name.eq_ignore_ascii_case("set-cookie");
+        let value = if hidden { "***".to_owned() } else { shown_value(name, value, base) };
         let _ = writeln!(text, "{prefix}{name}: {value}");
     }
 }
 
-/// For a terminal: text, without control characters; a redirect's target without its secrets.
-fn shown_value(name: &str, value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
-    if name.eq_ignore_ascii_case("location")
-        && let Ok(url) = gannet::Url::parse(&text)
-    {
-        return RedactedUrl::new(&url).to_string();
+/// For a terminal: text, without control characters; the URL of another place whole, without its secrets.
+fn shown_value(name: &str, value: &[u8], base: &Url) -> String {
+    let mut text = String::from_utf8_lossy(value);
+    if ["location", "content-location"].iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        match base.join(&text) {
+            Ok(url) => return RedactedUrl::new(&url).to_string(),
+            // What is no URL may hold secrets all the same, in a query or before an @.
+            Err(_) if text.contains(['?', '#', '@']) => text = "***".into(),
+            Err(_) => {}
+        }
     }
     text.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
 }
@@ -99,7 +98,7 @@ fn target(shown: &RedactedUrl) -> String {
     target.split('#').next().unwrap_or(target).to_owned()
 }
 
-fn host(url: &gannet::Url) -> String {
+fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }

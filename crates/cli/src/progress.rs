@@ -19,14 +19,16 @@ const WINDOW: usize = 50;
 /// What is shown on stderr during a run.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    /// The most rows that will be read.
+    first: Option<u64>,
 }
 
 impl Progress {
-    /// Shown only on a terminal, and not when the user wants quiet.
-    pub(crate) fn new(quiet: bool) -> Self {
+    /// Shown only on a terminal, and not when the user wants quiet. No more than the `first` rows will be read.
+    pub(crate) fn new(quiet: bool, first: Option<u64>) -> Self {
         let shown = !quiet && std::io::stderr().is_terminal();
         let bar = shown.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)));
-        Progress { bar }
+        Progress { bar, first }
     }
 
     /// A line that stays.
@@ -47,7 +49,7 @@ impl Progress {
         loop {
             ticks.tick().await;
             let snapshot = control.snapshot();
-            let (total, detail) = (total(&snapshot), detail(&snapshot));
+            let (total, detail) = (total(&snapshot, self.first), detail(&snapshot));
             let fitting = (total.is_some(), detail.is_empty());
             if shape != Some(fitting) {
                 bar.set_style(style(fitting.0, !fitting.1));
@@ -58,7 +60,7 @@ impl Progress {
                 bar.set_position(snapshot.done);
             }
             let rate = pace.on_done(snapshot.done, Instant::now());
-            bar.set_message(line(&snapshot, rate));
+            bar.set_message(line(&snapshot, total, rate));
             bar.set_prefix(detail);
             bar.tick();
         }
@@ -89,13 +91,15 @@ struct Total {
     estimated: bool,
 }
 
-fn total(snapshot: &Snapshot) -> Option<Total> {
+fn total(snapshot: &Snapshot, first: Option<u64>) -> Option<Total> {
     if let Some(rows) = snapshot.total {
         return Some(Total { rows, estimated: false });
     }
     let (read, all) = snapshot.progress_bytes.filter(|(read, _)| *read > 0 && snapshot.read > 0)?;
     let rows = (snapshot.read as f64 * (all as f64 / read as f64)).round() as u64;
-    Some(Total { rows: rows.max(snapshot.read), estimated: true })
+    let (rows, first) = (rows.max(snapshot.read), first.unwrap_or(u64::MAX));
+    // The input may end before the last row asked for; once that is read, nothing is left to guess.
+    Some(Total { rows: rows.min(first), estimated: snapshot.read < first })
 }
 
 /// Rows per second over the last few seconds.
@@ -117,9 +121,8 @@ impl Pace {
 }
 
 /// The first line: done/total, rate, time left, in flight, failed.
-fn line(snapshot: &Snapshot, rate: f64) -> String {
+fn line(snapshot: &Snapshot, total: Option<Total>, rate: f64) -> String {
     let mut text = grouped(snapshot.done);
-    let total = total(snapshot);
     if let Some(total) = total {
         text += &format!("/{}{}", if total.estimated { "~" } else { "" }, grouped(total.rows));
     }
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn the_lines_say_what_there_is_to_say() {
         let plain = Snapshot { failed: 0, ok: 1200, ..snapshot() };
-        assert_eq!(line(&plain, 99.6), "1,200  100/s  64 in flight");
+        assert_eq!(line(&plain, total(&plain, None), 99.6), "1,200  100/s  64 in flight");
         assert_eq!(detail(&plain), "");
         let full = Snapshot {
             total: Some(20_000),
@@ -196,7 +199,10 @@ mod tests {
             limited_by: "--per-host: api.example.com".to_owned(),
             ..snapshot()
         };
-        assert_eq!(line(&full, 100.0), "1,200/20,000  100/s  ETA 3 min 8 s  64 in flight  3 failed");
+        assert_eq!(
+            line(&full, total(&full, None), 100.0),
+            "1,200/20,000  100/s  ETA 3 min 8 s  64 in flight  3 failed"
+        );
         assert_eq!(
             detail(&full),
             "limited by --per-host: api.example.com  7 to retry  failed by status: 2, timeout.read: 1"
@@ -206,10 +212,18 @@ mod tests {
     #[test]
     fn a_total_is_estimated_from_the_bytes_read() {
         let halfway = Snapshot { progress_bytes: Some((500, 1000)), ..snapshot() };
-        assert_eq!(total(&halfway), Some(Total { rows: 3000, estimated: true }));
+        assert_eq!(total(&halfway, None), Some(Total { rows: 3000, estimated: true }));
         let unread = Snapshot { progress_bytes: Some((0, 1000)), ..snapshot() };
-        assert_eq!(total(&unread), None);
-        assert_eq!(total(&snapshot()), None);
+        assert_eq!(total(&unread, None), None);
+        assert_eq!(total(&snapshot(), None), None);
+    }
+
+    #[test]
+    fn an_estimate_is_never_above_the_rows_that_were_asked_for() {
+        let halfway = Snapshot { progress_bytes: Some((500, 1000)), ..snapshot() };
+        assert_eq!(total(&halfway, Some(2000)), Some(Total { rows: 2000, estimated: true }));
+        assert_eq!(total(&halfway, Some(5000)), Some(Total { rows: 3000, estimated: true }));
+        assert_eq!(total(&halfway, Some(1500)), Some(Total { rows: 1500, estimated: false }));
     }
 
     #[test]

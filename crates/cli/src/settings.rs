@@ -60,9 +60,7 @@ pub(crate) fn headers(args: &RequestArgs) -> anyhow::Result<Headers> {
         headers.append_secret("cookie", args.cookies.join("; "))?;
     }
     if let Some((name, password)) = &args.user {
-        use base64::Engine;
-        let value = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
-        headers.append_secret("authorization", format!("Basic {value}"))?;
+        headers.append_secret("authorization", gannet::basic_auth(name, password))?;
     }
     Ok(headers)
 }

@@ -4,8 +4,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A moment so much later; durations that reach beyond what a clock can say end in thirty years.
+pub(crate) fn later(now: Instant, by: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    now + by.min(FAR)
+}
 
 #[derive(Default)]
 pub(crate) struct Alarm {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::error::{Error, Result};
-use crate::multipart::{Encoded, Form, Segment};
+use crate::multipart::{Encoded, Segment};
 
 /// A stream of pieces of a body.
 pub type BodyStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -71,10 +71,9 @@ impl Body {
         Ok(Body { kind: Kind::Segments { segments, length, replayable: length.is_some() } })
     }
 
-    pub(crate) fn multipart(form: Form) -> Result<Self> {
-        let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
+    pub(crate) fn multipart(form: Encoded) -> Self {
         let Encoded { segments, length, replayable, .. } = form;
-        Ok(Body { kind: Kind::Segments { segments: segments.into(), length, replayable } })
+        Body { kind: Kind::Segments { segments: segments.into(), length, replayable } }
     }
 
     /// The number of bytes, where it is known before sending.

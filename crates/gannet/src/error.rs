@@ -185,6 +185,24 @@ impl Error {
     }
 }
 
+impl From<gannet_core::HeaderError> for Error {
+    fn from(error: gannet_core::HeaderError) -> Self {
+        Error::request(error.to_string())
+    }
+}
+
+impl From<gannet_core::limit::RateError> for Error {
+    fn from(error: gannet_core::limit::RateError) -> Self {
+        Error::request(error.to_string())
+    }
+}
+
+impl From<gannet_core::retry::StatusSetError> for Error {
+    fn from(error: gannet_core::retry::StatusSetError) -> Self {
+        Error::request(error.to_string())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message())?;
@@ -214,12 +232,13 @@ impl std::error::Error for Error {
     }
 }
 
+pub(crate) const EADDRNOTAVAIL: i32 = 99;
+
 /// EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL: this machine's limits.
-fn is_exhaustion(error: &std::io::Error) -> bool {
+pub(crate) fn is_exhaustion(error: &std::io::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     const ENOMEM: i32 = 12;
     const ENOBUFS: i32 = 105;
-    const EADDRNOTAVAIL: i32 = 99;
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM | ENOBUFS | EADDRNOTAVAIL))
 }

@@ -13,6 +13,7 @@ use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
+use crate::alarm::later;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
 use crate::pool::Lease;
@@ -118,9 +119,12 @@ impl Exchange {
         self.reader.trailers()
     }
 
-    /// Restarts the `read` timeout: the caller itself did not want to read until now.
-    pub(crate) fn touch(&mut self) {
+    /// The caller itself did not want to read for so long: restarts `read`, and moves `total` on if asked to.
+    pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
         self.clock.moved = Instant::now();
+        if let (Some((at, _)), true) = (&mut self.clock.total, move_total) {
+            *at += waited;
+        }
     }
 
     /// Ends the exchange: the connection goes back to the pool if it may carry another request.
@@ -197,7 +201,7 @@ impl Exchange {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        let read_at = self.clock.read.map(|read| self.clock.moved + read);
+        let read_at = self.clock.read.map(|read| later(self.clock.moved, read));
         let total_at = self.clock.total.map(|(at, _)| at);
         let first = match (read_at, total_at) {
             (Some(read), Some(total)) => Some(read.min(total)),
@@ -232,7 +236,8 @@ impl Exchange {
             Phase::Body => (ErrorKind::Body, "connection broken before the body was whole"),
             _ => (ErrorKind::Connection, "connection broken before the response"),
         };
-        Failed { error: Error::io(kind, phase, message, error), unanswered: !self.answered }
+        // Whatever this machine lacks by now: the request is on its way, and must not count as never sent.
+        Failed { error: Error::new(kind, phase, message).with_source(error), unanswered: !self.answered }
     }
 
     fn failed(&self, error: ProtocolError, phase: Phase) -> Failed {

@@ -12,14 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use gannet_core::{ErrorKind, Headers};
+use gannet_core::Headers;
 
 /// Shorter bytes are copied between the heads around them: one segment instead of three.
 const SHARED_FROM: usize = 4 * 1024;
 
 /// A form to be sent as multipart/form-data. Parts go out in the order they were added; names may repeat.
 ///
-/// What is wrong with a part is reported by [`Form::encode`].
+/// What is wrong with a part is reported when the request is built.
 #[derive(Clone, Debug)]
 pub struct Form {
     boundary: String,
@@ -87,7 +87,7 @@ impl Form {
     ///
     /// # Errors
     /// [`FormError`]: a name, filename or header that cannot be written, a path that is no readable file.
-    pub fn encode(self) -> Result<Encoded, FormError> {
+    pub(crate) fn encode(self) -> Result<Encoded, FormError> {
         let content_type = self.content_type();
         let mut writer = Writer::default();
         let mut replayable = true;
@@ -254,11 +254,6 @@ pub struct FormError {
 }
 
 impl FormError {
-    /// [`ErrorKind::Request`], always.
-    pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Request
-    }
-
     fn of(message: impl Into<Cow<'static, str>>) -> Self {
         FormError { message: message.into(), source: None }
     }

@@ -187,8 +187,9 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// A `multipart/form-data` body; its files are read while they are sent.
     pub fn multipart(self, form: Form) -> Self {
         self.change(|request| {
-            set_missing(&mut request.headers, &form.content_type())?;
-            request.body = Body::multipart(form)?;
+            let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
+            set_missing(&mut request.headers, &form.content_type)?;
+            request.body = Body::multipart(form);
             Ok(())
         })
     }
@@ -339,7 +340,8 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }
 
-pub(crate) fn basic(user: &str, password: &str) -> String {
+/// The value of an Authorization field by user and password (RFC 7617), in UTF-8. It is a secret: append it as one.
+pub fn basic(user: &str, password: &str) -> String {
     use base64::Engine;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }

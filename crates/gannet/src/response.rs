@@ -186,10 +186,10 @@ impl Response {
         self.body.poll_into(cx, out).map_err(|error| self.told(error))
     }
 
-    /// Restarts the `read` timeout: we were the ones who waited.
-    pub(crate) fn touch(&mut self) {
+    /// We were the ones who waited, so long: `read` starts anew, and `total` if it is to be moved on ends later.
+    pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
         if let Some(exchange) = &mut self.body.exchange {
-            exchange.touch();
+            exchange.excuse(waited, move_total);
         }
     }
 
@@ -209,7 +209,10 @@ impl Response {
             return Ok(whole);
         }
         let mut out = Vec::with_capacity(self.body.length.unwrap_or(0).min(MAX_RESERVE) as usize);
-        while poll_fn(|cx| self.poll_into(cx, &mut out)).await? {}
+        while poll_fn(|cx| self.poll_into(cx, &mut out)).await? {
+            // A body that is at hand decodes without a wait; other tasks get their turn all the same.
+            tokio::task::coop::consume_budget().await;
+        }
         Ok(Bytes::from(out))
     }
 
@@ -336,12 +339,21 @@ impl ResponseBody {
         }
         let before = out.len();
         loop {
-            if !self.at_hand.is_empty() {
-                let wire = std::mem::take(&mut self.at_hand);
-                push(&mut self.decoder, &wire, out)?;
+            let is_pending = self.decoder.as_ref().is_some_and(|decoder| decoder.has_pending());
+            if is_pending || !self.at_hand.is_empty() {
+                let mut wire = std::mem::take(&mut self.at_hand);
+                let taken = push(&mut self.decoder, &wire, out)?;
+                if taken < wire.len() {
+                    wire.drain(..taken);
+                    self.at_hand = wire;
+                }
             } else if let Some(exchange) = &mut self.exchange {
                 match ready!(exchange.poll_data(cx))? {
-                    Some(piece) => push(&mut self.decoder, exchange.data(piece), out)?,
+                    Some(piece) => {
+                        let wire = exchange.data(piece);
+                        let taken = push(&mut self.decoder, wire, out)?;
+                        self.at_hand.extend_from_slice(&wire[taken..]);
+                    }
                     None => {
                         if let Some(exchange) = self.exchange.take() {
                             self.end(*exchange);
@@ -406,6 +418,12 @@ impl ResponseLines {
         poll_fn(|cx| self.poll_line(cx)).await
     }
 
+    /// Nothing more comes, and a line that was cut off is not given out as one.
+    fn fail(&mut self) {
+        self.ended = true;
+        self.lines = Lines::new(MAX_LINE);
+    }
+
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String>>> {
         loop {
             match self.lines.next_line() {
@@ -417,7 +435,7 @@ impl ResponseLines {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.ended = true;
+                    self.fail();
                     return Poll::Ready(Some(Err(self.response.told(decode_error(error)))));
                 }
             }
@@ -425,7 +443,7 @@ impl ResponseLines {
                 Ok(Some(piece)) => self.lines.push(&piece),
                 Ok(None) => self.ended = true,
                 Err(error) => {
-                    self.ended = true;
+                    self.fail();
                     return Poll::Ready(Some(Err(error)));
                 }
             }
@@ -441,12 +459,13 @@ impl Stream for ResponseLines {
     }
 }
 
-fn push(decoder: &mut Option<Box<ContentDecoder>>, wire: &[u8], out: &mut Vec<u8>) -> Result<()> {
+/// Says how many bytes of `wire` were taken: what they decode to is handed on a chunk at a time.
+fn push(decoder: &mut Option<Box<ContentDecoder>>, wire: &[u8], out: &mut Vec<u8>) -> Result<usize> {
     match decoder {
         Some(decoder) => decoder.push(wire, out).map_err(decode_error),
         None => {
             out.extend_from_slice(wire);
-            Ok(())
+            Ok(wire.len())
         }
     }
 }

@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
+use crate::alarm::later;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
@@ -28,11 +29,13 @@ use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
 const DRAIN: u64 = 64 << 10;
+/// And for so long: a new connection is cheaper than a body that does not come.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
     let started = Instant::now();
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
-    let total = timeouts.total.map(|limit| (started + limit, limit));
+    let total = timeouts.total.map(|limit| (later(started, limit), limit));
     let mut sending = Sending { session, timeouts, total, defaults_merged: false, history: Vec::new(), request };
     match sending.follow().await {
         Ok((head, body)) => Ok(sending.into_response(head, body, started)),
@@ -69,7 +72,11 @@ impl Sending<'_> {
                     );
                 }
             };
-            body.drain(DRAIN).await;
+            if head.persists {
+                // An error or the end of the patience closes the connection; the redirect is followed all the same.
+                let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
+            }
+            drop(body);
             if !self.defaults_merged {
                 let mut headers = std::mem::take(&mut self.request.headers);
                 self.add_defaults(&mut headers)?;
@@ -142,7 +149,7 @@ impl Sending<'_> {
             Checkout::Now(lease) => lease,
             Checkout::Closed => return Err(Error::closed()),
             Checkout::Wait(waiting) => {
-                let turn = async { waiting.turn().await.ok_or_else(Error::closed) };
+                let turn = Box::pin(async { waiting.turn().await.ok_or_else(Error::closed) });
                 within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?
             }
         };
@@ -154,7 +161,8 @@ impl Sending<'_> {
                 return Ok(lease);
             }
         }
-        let connect = async {
+        // Boxed: it is large and rare, and every request in flight would carry its room.
+        let connect = Box::pin(async {
             let limit = self.timeouts.connect;
             match self.session.connector.connect(url, limit).await {
                 // Descriptors may be held by idle connections of our own.
@@ -163,7 +171,7 @@ impl Sending<'_> {
                 }
                 result => result,
             }
-        };
+        });
         lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
         Ok(lease)
     }
@@ -305,7 +313,7 @@ async fn within<T>(
     phase: Phase,
     wait: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let own = own.map(|limit| (Instant::now() + limit, limit));
+    let own = own.map(|limit| (later(Instant::now(), limit), limit));
     let (at, limit, kind) = match (own, total) {
         (Some((at, limit)), Some((total, _))) if at <= total => (at, limit, kind),
         (_, Some((at, limit))) => (at, limit, ErrorKind::TimeoutTotal),

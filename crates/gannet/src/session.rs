@@ -107,7 +107,7 @@ impl Session {
     }
 
     /// Closes every idle connection at once and refuses new requests with kind `closed`; requests under way
-    /// finish, and their connections are closed after them. Also for all clones.
+    /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
     pub fn close(&self) {
         self.inner.pool.close();
     }
@@ -130,6 +130,12 @@ impl Session {
     /// The options it was made with.
     pub fn settings(&self) -> &Options {
         &self.inner.options
+    }
+
+    /// What is sent with every request that does not set it itself: the options' headers and the usual accept,
+    /// accept-encoding and user-agent.
+    pub fn default_headers(&self) -> &Headers {
+        &self.inner.defaults
     }
 
     pub(crate) fn prepare(&self, method: Method, url: impl IntoUrl) -> Result<Request> {

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use gannet_core::limit::Rate;
-use gannet_core::retry::StatusSet;
+use gannet::bulk::{Rate, StatusSet};
 
 use super::values::{self, TimeLimit};
 use super::{NetworkArgs, RequestArgs, TimeoutArgs};
@@ -145,7 +144,7 @@ pub(crate) struct OutputArgs {
     pub(crate) format: FormatArg,
 
     /// How a body stands in its row: auto puts JSON under json as it came, other text under text, bytes under
-    /// body_base64
+    /// body_base64. Where json or text is asked for, a body that is not makes its row fail with the kind decode
     #[arg(long, value_enum, value_name = "FORM", default_value = "auto")]
     pub(crate) body: BodyArg,
 

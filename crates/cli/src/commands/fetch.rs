@@ -69,7 +69,7 @@ pub(crate) fn fetch(args: &FetchArgs) -> anyhow::Result<Report> {
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {
-        let progress = Arc::new(Progress::new(args.output.quiet));
+        let progress = Arc::new(Progress::new(args.output.quiet, args.input.first));
         let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
         Box::pin(drive(Run::new(&session, source, sink, options), drain, &progress)).await
     });

@@ -2,7 +2,7 @@
 //! what went wrong goes to stderr. No retries: that is what `fetch` is for.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -26,7 +26,7 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
     let request = request(&session, args)?;
     if args.verbose {
-        tell(&exchange::request(&request, &session.settings().headers));
+        tell(&exchange::request(&request, session.default_headers()));
     }
     let started = Instant::now();
     let mut response = match session.execute(request).await {
@@ -39,8 +39,15 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
         }
         tell(&exchange::response(&response));
     }
-    let (exit, length) = match write_out(args, &mut response).await {
-        Ok(length) => (of_status(args, &response), length),
+    let mut written = Written::default();
+    let outcome = write_out(args, &mut response, &mut written).await;
+    let tells = args.verbose || outcome.is_err() || !response.ok();
+    if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
+        // What is told must not stand behind the body's last line.
+        tell("");
+    }
+    let exit = match outcome {
+        Ok(()) => of_status(args, &response),
         Err(Broken::Response(error)) => return Ok(not_whole(&error)),
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
@@ -49,7 +56,7 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
         Err(Broken::Output(error)) => return Err(error).context(output_name(args)),
     };
     if args.verbose {
-        tell(&timing(response.elapsed(), started.elapsed(), length));
+        tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
     Ok(exit)
 }
@@ -58,12 +65,6 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     let mut options = settings::session(&args.timeouts, &args.network)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
-    // What the session would add by itself stands here, so that -v shows all that is sent.
-    options.headers.append("accept", "*/*")?;
-    if !args.no_decode {
-        options.headers.append("accept-encoding", "gzip, deflate, br, zstd")?;
-    }
-    options.headers.append("user-agent", concat!("gannet/", env!("CARGO_PKG_VERSION")))?;
     settings::open(options)
 }
 
@@ -115,8 +116,16 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Writes head and body, each piece as it comes; the number of bytes of the body.
-async fn write_out(args: &GetArgs, response: &mut Response) -> Result<u64, Broken> {
+/// What is out of a body.
+#[derive(Default)]
+struct Written {
+    length: u64,
+    /// The last byte was no line break.
+    is_within_line: bool,
+}
+
+/// Writes head and body, each piece as it comes.
+async fn write_out(args: &GetArgs, response: &mut Response, written: &mut Written) -> Result<(), Broken> {
     let mut out: Box<dyn Write> = match args.file() {
         Some(path) => Box::new(File::create(path)?),
         None => Box::new(io::stdout()),
@@ -124,15 +133,15 @@ async fn write_out(args: &GetArgs, response: &mut Response) -> Result<u64, Broke
     if args.include {
         out.write_all(&exchange::head(response))?;
     }
-    let mut length = 0;
     while let Some(piece) = response.chunk().await.map_err(Broken::Response)? {
-        length += piece.len() as u64;
         out.write_all(&piece)?;
+        written.length += piece.len() as u64;
+        written.is_within_line = piece.last().map_or(written.is_within_line, |last| *last != b'\n');
         // A slow body is seen as it comes.
         out.flush()?;
     }
     out.flush()?;
-    Ok(length)
+    Ok(())
 }
 
 fn of_status(args: &GetArgs, response: &Response) -> Exit {

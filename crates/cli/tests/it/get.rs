@@ -1,5 +1,6 @@
 //! `gannet get`: one request, the body to stdout as it comes.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -101,6 +103,21 @@ fn what_a_server_sends_cannot_write_to_the_terminal_or_tell_secrets() {
 }
 
 #[test]
+fn a_redirect_target_tells_no_secret_be_it_relative_or_no_url_at_all() {
+    for (location, shown) in [
+        ("/b?token=hunter2&a=1", "/b?token=***&a=1"),
+        ("?api_key=hunter2", "/?api_key=***"),
+        ("//me:hunter2@127.0.0.1:9/", "location: http://***@127.0.0.1:9/"),
+        ("http://[/?token=hunter2", "location: ***"),
+        ("http://me:hunter2@[/", "location: ***"),
+    ] {
+        let server = ScriptedServer::start_blocking([answer("302 Found", &format!("location: {location}\r\n"), "")]);
+        let ran = gannet(["get", "-v", "--no-follow", &server.unwrap().url("/")]).assert_code(0).assert_says(shown);
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn redirects_are_followed_and_shown_unless_told_not_to() {
     let origin = Origin::start_blocking().unwrap();
     let url = origin.url("/redirect/2");
@@ -172,6 +189,40 @@ fn the_body_is_written_as_it_comes() {
     out.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "second");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn on_a_terminal_what_is_told_begins_a_line_of_its_own() {
+    let torn = || Script::new().expect_head().send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello");
+    for (script, said) in [
+        (torn(), "hello\r\nerror: body: "),
+        (answer("404 Not Found", "", "gone"), "gone\r\n404 Not Found\r\n"),
+        (answer("404 Not Found", "", "gone\n"), "gone\r\n404 Not Found\r\n"),
+    ] {
+        let shown = on_a_terminal(script);
+        assert!(shown.starts_with(said), "{shown:?}");
+    }
+    assert_eq!(on_a_terminal(answer("200 OK", "", "fine")), "fine");
+    let server = ScriptedServer::start_blocking([torn()]).unwrap();
+    gannet(["get", &server.url("/")]).assert_code(3).assert_says("error: body: ");
+}
+
+/// What a terminal shows of a `get`, stdout and stderr together.
+fn on_a_terminal(script: Script) -> String {
+    let server = ScriptedServer::start_blocking([script]).unwrap();
+    let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let mut command = command(["get", &server.url("/")]);
+    command.stdout(side.try_clone().unwrap()).stderr(side);
+    command.status().unwrap();
+    drop(command);
+    let mut shown = Vec::new();
+    // Linux ends it with EIO once nobody has the other side open.
+    let _ = terminal.read_to_end(&mut shown);
+    String::from_utf8(shown).unwrap()
 }
 
 #[test]

@@ -106,6 +106,26 @@ fn a_body_that_is_not_json_fails_where_json_was_asked_for() {
 }
 
 #[test]
+fn a_body_that_is_no_text_fails_where_text_was_asked_for_and_is_shown_all_the_same() {
+    let origin = Origin::start_blocking().unwrap();
+    let bad = ScriptedServer::start_blocking([Script::new()
+        .expect_head()
+        .send("HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=klingon\r\ncontent-length: 2\r\n\r\nhi")]);
+    let row = gannet(["fetch", &bad.unwrap().url("/"), "--body", "text"]).assert_code(3).row();
+    assert_eq!((&row["error"]["kind"], &row["text"]), (&json!("decode"), &json!("hi")));
+    assert!(row["error"]["message"].as_str().unwrap().contains("klingon"), "{row}");
+    gannet(["fetch", &origin.url("/html"), "--body", "text"]).assert_code(0);
+}
+
+#[test]
+fn an_empty_body_is_no_json_but_where_the_status_has_none() {
+    let origin = Origin::start_blocking().unwrap();
+    let row = gannet(["fetch", &origin.url("/bytes/0"), "--body", "json"]).assert_code(3).row();
+    assert_eq!(row["error"]["kind"], "decode", "{row}");
+    gannet(["fetch", &origin.url("/status/204"), "--body", "json"]).assert_code(0);
+}
+
+#[test]
 fn headers_are_in_the_row_when_asked_for() {
     let origin = Origin::start_blocking().unwrap();
     let url = origin.url("/response-headers?x-one=1");

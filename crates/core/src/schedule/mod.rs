@@ -28,6 +28,10 @@ use crate::limit::Limits;
 pub use crate::retry::Outcome;
 use crate::retry::{RetryPolicy, Rng};
 
+/// How long a row is put back for lack of resources before it is finished with that: what does not pass in this time
+/// is no shortage of ours but something about the row.
+const SHORTAGE_GIVE_UP: Duration = Duration::from_secs(300);
+
 /// The rules of one bulk run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleOptions {
@@ -398,7 +402,7 @@ impl Schedule {
                     let row = host.queued.pop().expect("invariant: a host with work has a row due or queued");
                     self.parked -= 1;
                     let deadline = self.options.deadline.map(|allowed| later(now, allowed));
-                    Try { row, host: id, attempt: 1, deadline }
+                    Try { row, host: id, attempt: 1, deadline, short_since: None }
                 }
             };
             host.in_flight += 1;
@@ -421,13 +425,14 @@ impl Schedule {
             return Verdict::Finished;
         }
         host.backing_off += 1;
-        let key = self.waiting.insert(Try { attempt: done.attempt + 1, ..done });
+        let key = self.waiting.insert(Try { attempt: done.attempt + 1, short_since: None, ..done });
         self.timers.push(at, Wake::Due(key));
         Verdict::Retry { at }
     }
 
-    fn requeue(&mut self, done: Try, now: Instant) -> Verdict {
-        if done.is_late(now) {
+    fn requeue(&mut self, mut done: Try, now: Instant) -> Verdict {
+        let since = *done.short_since.get_or_insert(now);
+        if done.is_late(now) || now.saturating_duration_since(since) >= SHORTAGE_GIVE_UP {
             return Verdict::Finished;
         }
         let key = self.waiting.insert(done);

@@ -520,3 +520,26 @@ fn delays_beyond_the_clock_saturate() {
     assert_eq!(s.end(start, endless), Verdict::Finished, "the hold is past any deadline");
     assert!(matches!(s.poll(), Action::WaitUntil(_)));
 }
+
+#[test]
+fn a_row_that_this_machine_is_always_too_short_for_is_finished_with_that() {
+    let mut now = t0();
+    let mut schedule = Schedule::new(ScheduleOptions::default(), 1);
+    schedule.on_row(RowRef { index: 0, place: 0 }, "h", now);
+    schedule.on_end_of_input();
+    let began = now;
+    loop {
+        match schedule.poll(now) {
+            Action::Start(start) => {
+                let short = Outcome::failure(ErrorKind::Resources);
+                if schedule.on_outcome(start.ticket, short, now) == Verdict::Finished {
+                    break;
+                }
+            }
+            Action::WaitUntil(at) => now = at,
+            other => panic!("{other:?}"),
+        }
+        assert!(now - began < Duration::from_secs(400), "it ends");
+    }
+    assert!(now - began >= Duration::from_secs(300), "but not soon");
+}

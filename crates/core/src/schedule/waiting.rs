@@ -14,6 +14,8 @@ pub(super) struct Try {
     pub(super) host: u32,
     pub(super) attempt: u32,
     pub(super) deadline: Option<Instant>,
+    /// Since when this machine has been too short of resources for it.
+    pub(super) short_since: Option<Instant>,
 }
 
 impl Try {

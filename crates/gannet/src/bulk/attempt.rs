@@ -47,15 +47,18 @@ impl Sender {
         let mut share = self.memory.share();
         let mut facts = schedule::Outcome { error: None, status: None, retry_after: None, repeatable: true };
         let mut response = None;
+        let mut replayable = true;
         let error = match row.request {
             Ok(request) => {
                 facts.repeatable = request.is_repeatable();
+                replayable = request.body().is_replayable();
                 self.exchange(request, start.deadline.map(Instant::from_std), &mut response, &mut share).await.err()
             }
             Err(error) => Some(error),
         };
         let attempts = start.attempt;
-        let error = error.map(|error| error.with_attempts(attempts));
+        let elapsed = started.elapsed();
+        let error = error.map(|error| error.with_attempts(attempts).with_elapsed(elapsed));
         if let Some(fetched) = &response {
             facts.status = Some(fetched.status.as_u16());
             if fetched.status.as_u16() >= 400 {
@@ -63,17 +66,13 @@ impl Sender {
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
             }
         }
-        facts.error = error.as_ref().map(Error::kind);
-        let outcome = Outcome {
-            index: row.index,
-            line: row.line,
-            id: row.id,
-            url: row.url,
-            attempts,
-            elapsed: started.elapsed(),
-            response,
-            error,
+        facts.error = match error.as_ref().map(Error::kind) {
+            // A body that was sent and is gone: this failure is the row's last, and stays the one that is told.
+            Some(_) if !replayable => Some(ErrorKind::Request),
+            kind => kind,
         };
+        let outcome =
+            Outcome { index: row.index, line: row.line, id: row.id, url: row.url, attempts, elapsed, response, error };
         Ended { ticket: start.ticket, facts, outcome, share }
     }
 
@@ -91,19 +90,24 @@ impl Sender {
             _ => error,
         };
         let mut response = self.session.execute(request).await.map_err(late)?;
-        let body = self.gather(&mut response, share).await;
+        let body = self.gather(&mut response, share, by_deadline).await;
         let Response { status, headers, url, history, .. } = response;
         let redirected = !history.is_empty();
         let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
         *fetched = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
         body.map_err(late)?;
-        if status.as_u16() >= 400 { Err(Error::of_status(status)) } else { Ok(()) }
+        match fetched {
+            Some(fetched) if status.as_u16() >= 400 => Err(Error::of_status(status).with_url(&fetched.final_url)),
+            _ => Ok(()),
+        }
     }
 
     /// Sets the attempt's `total` and largest body; whether it is the row's deadline that bounds it.
     fn bound(&self, request: &mut Request, deadline: Option<Instant>) -> bool {
-        request.own.max_body.get_or_insert(self.options.max_body);
-        let session = &self.session.settings().timeouts;
+        let settings = self.session.settings();
+        let cap = settings.response.max_body.map_or(self.options.max_body, |own| own.min(self.options.max_body));
+        request.own.max_body.get_or_insert(cap);
+        let session = &settings.timeouts;
         let total = request.own.timeouts.as_ref().map_or(session.total, |own| own.total).or(self.options.total);
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let by_deadline = match (left, total) {
@@ -115,15 +119,18 @@ impl Sender {
         by_deadline
     }
 
-    async fn gather(&self, response: &mut Response, share: &mut Share) -> Result<Bytes> {
+    /// The whole body. Waiting for memory counts towards no timeout but the row's deadline.
+    async fn gather(&self, response: &mut Response, share: &mut Share, by_deadline: bool) -> Result<Bytes> {
         if let Some(whole) = response.take_whole() {
             share.count(whole.len() as u64);
             return Ok(whole);
         }
         let mut body = Vec::new();
         while poll_fn(|cx| response.poll_into(cx, &mut body)).await? {
+            tokio::task::coop::consume_budget().await;
+            let before = Instant::now();
             if share.grow_to(body.capacity() as u64).await {
-                response.touch();
+                response.excuse(before.elapsed(), !by_deadline);
             }
         }
         Ok(Bytes::from(body))

@@ -34,7 +34,7 @@ pub(super) struct Engine<S, K> {
     /// When the coordinator will look again by itself.
     pub(super) timer: Option<Instant>,
     /// Rows that a worker found startable beside its own.
-    pub(super) extra: Vec<Box<Attempt>>,
+    pub(super) extra: Vec<Attempt>,
 }
 
 /// Rows read before others get a turn: looking for a host that is free may read the whole input, at about a
@@ -66,7 +66,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             retry: options.retry.clone(),
             batch: options.batch,
             deadline: options.deadline,
-            max_parked: source.max_parked(),
+            max_parked: [source.max_parked(), sink.max_parked()].into_iter().flatten().min(),
         };
         Engine {
             schedule: Schedule::new(rules, fastrand::u64(..)),

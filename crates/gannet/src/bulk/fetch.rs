@@ -74,7 +74,9 @@ impl Session {
             urls.into_iter().map(Into::into).filter(|url: &String| known.insert(url.clone())).collect();
         drop(known);
         let outcomes = self.fetch_all(urls.iter()).options(options).outcomes().await;
-        urls.into_iter().zip(outcomes.into_iter().map(Outcome::into_result)).collect()
+        // By index: a run that ends early has no outcome for some.
+        let name = |outcome: &Outcome| urls[outcome.index as usize].clone();
+        outcomes.into_iter().map(|outcome| (name(&outcome), outcome.into_result())).collect()
     }
 
     /// Fetches in batches of `size`: the next starts when the last row of the one before is done. `on_batch` is
@@ -170,8 +172,20 @@ impl Fetch {
         self
     }
 
-    /// Outcomes in input order instead of as they finish. What waits for its turn is bounded: beyond the bound
-    /// nothing new is read.
+    /// How many requests run at once.
+    pub fn concurrency(mut self, most: usize) -> Self {
+        self.options.limits.concurrency = most;
+        self
+    }
+
+    /// How many run at once to one host.
+    pub fn per_host(mut self, most: usize) -> Self {
+        self.options.limits.per_host = Some(most);
+        self
+    }
+
+    /// Outcomes in input order instead of as they finish. At most four times `limits.concurrency` outcomes wait
+    /// for their turn; beyond that nothing new is read, so one slow row holds back the input.
     pub fn ordered(mut self) -> Self {
         self.ordered = true;
         self
@@ -232,16 +246,17 @@ impl Stream for Outcomes {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         if self.end.is_some() {
-            return Poll::Ready(None);
+            return Pin::new(&mut self.receiver).poll_next(cx);
         }
-        match Pin::new(&mut self.receiver).poll_next(cx) {
-            Poll::Ready(None) => {}
-            other => return other,
+        if let Poll::Ready(Some(outcome)) = Pin::new(&mut self.receiver).poll_next(cx) {
+            return Poll::Ready(Some(outcome));
         }
+        // Also while the receiver is pending: a source that panics ends the driver, not the channel.
         match Pin::new(&mut self.driver).poll(cx) {
             Poll::Ready(Ok(end)) => {
                 self.end = Some(end);
-                Poll::Ready(None)
+                // The last outcomes may have come between the two looks; the channel has ended by now.
+                Pin::new(&mut self.receiver).poll_next(cx)
             }
             Poll::Ready(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Poll::Ready(Err(_)) => Poll::Ready(None),

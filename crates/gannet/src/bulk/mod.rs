@@ -20,11 +20,12 @@ pub use run::{Control, End, Finished, Run, Snapshot};
 pub use sink::Sink;
 pub use source::Source;
 
+pub use gannet_core::limit::{Limits, Rate, RateError};
+pub use gannet_core::retry::{Backoff, RetryPolicy, StatusSet, StatusSetError};
+
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use gannet_core::limit::Limits;
-use gannet_core::retry::RetryPolicy;
 use serde::{Deserialize, Serialize};
 
 /// How a bulk run is done. The defaults are those of the command.

@@ -4,8 +4,9 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use gannet_core::ErrorKind;
 use tokio::sync::Notify;
@@ -16,7 +17,11 @@ use super::attempt::{Attempt, Sender};
 use super::engine::{Engine, Next};
 use super::memory::Memory;
 use super::{BulkOptions, Sink, Source};
+use crate::alarm::later;
 use crate::session::Session;
+
+/// How long the output of an aborted run may take to write what it holds.
+const ABORT_GRACE: Duration = Duration::from_millis(300);
 
 /// A bulk run that is ready to go.
 pub struct Run<S, K> {
@@ -132,7 +137,7 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
                 break;
             }
             if asked == Asked::Stop && drain_until.is_none() {
-                drain_until = Some(Instant::now() + shared.sender.options.drain);
+                drain_until = Some(later(Instant::now(), shared.sender.options.drain));
                 shared.lock().stop(End::Stopped);
                 continue;
             }
@@ -158,7 +163,7 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
         while let Some(worker) = workers.join_next().await {
             resume_panic(worker);
         }
-        conclude(&shared).await
+        conclude(&shared, drain_until).await
     }
 }
 
@@ -197,7 +202,8 @@ impl<S: Source, K: Sink> Controlled for Shared<S, K> {
 
 impl<S: Source, K: Sink> Shared<S, K> {
     fn lock(&self) -> MutexGuard<'_, Engine<S, K>> {
-        self.engine.lock().expect("invariant: nothing panics under the engine's lock")
+        // A source or sink of the user's may panic here; the coordinator passes that on, and nobody else should.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is in flight is of no use to anybody.
@@ -235,7 +241,7 @@ fn start_workers<S: Source + 'static, K: Sink + 'static>(
     let mut engine = shared.lock();
     engine.schedule.on_input_ready();
     for attempt in std::mem::take(&mut engine.extra) {
-        workers.spawn(work(shared.clone(), attempt));
+        workers.spawn(work(shared.clone(), Box::new(attempt)));
     }
     loop {
         match engine.next(shared.sender.memory.is_full(), Instant::now()) {
@@ -264,25 +270,25 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<At
         let memory = &shared.sender.memory;
         let own = engine.next(memory.is_full(), now);
         // One end may allow more than one start (a batch is done, memory is free): the others are the coordinator's.
-        let then = match &own {
-            Next::Start(_) if engine.schedule.in_flight() < shared.sender.options.limits.concurrency => {
-                engine.next(memory.is_full(), now)
-            }
+        let may_start_more = engine.schedule.in_flight() < shared.sender.options.limits.concurrency;
+        let beside = match &own {
+            Next::Start(_) if may_start_more => engine.next(memory.is_full(), now),
             _ => Next::Done,
         };
-        match (&own, then) {
+        // The coordinator looks by itself when its timer ends or this task does; it must hear of anything earlier.
+        let timer = engine.timer;
+        let is_earlier = |at: Option<Instant>| at.is_some_and(|at| timer.is_none_or(|timer| at < timer));
+        let is_news = match (&own, beside) {
             (_, Next::Start(extra)) => {
-                engine.extra.push(extra);
-                shared.signal.notify.notify_one();
+                engine.extra.push(*extra);
+                true
             }
-            (&Next::Wait(Some(at)), _) | (_, Next::Wait(Some(at))) => {
-                // The coordinator looks by itself when its timer ends; it must hear of anything earlier.
-                if engine.timer.is_none_or(|timer| at < timer) {
-                    shared.signal.notify.notify_one();
-                }
-            }
-            (_, Next::Again) => shared.signal.notify.notify_one(),
-            _ => {}
+            (_, Next::Again) => true,
+            (_, Next::Wait(at)) | (&Next::Wait(at), _) => is_earlier(at),
+            _ => false,
+        };
+        if is_news {
+            shared.signal.notify.notify_one();
         }
         match own {
             Next::Start(next) => attempt = next,
@@ -292,9 +298,37 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<At
     }
 }
 
+/// Waits until the output has everything; a stopped run no longer than its drain, an aborted one not at all: whoever
+/// reads the output may have stopped reading.
+async fn finish_output<S: Source, K: Sink>(
+    shared: &Arc<Shared<S, K>>,
+    mut drain_until: Option<Instant>,
+) -> io::Result<()> {
+    let mut finish = std::pin::pin!(poll_fn(|cx| shared.lock().sink().poll_finish(cx)));
+    loop {
+        let asked = shared.signal.asked();
+        if asked == Asked::Stop && drain_until.is_none() {
+            drain_until = Some(later(Instant::now(), shared.sender.options.drain));
+        }
+        let late = asked == Asked::Abort || drain_until.is_some_and(|at| Instant::now() >= at);
+        let grace = later(Instant::now(), ABORT_GRACE);
+        let until = if late { Some(grace) } else { drain_until };
+        tokio::select! {
+            biased;
+            finished = &mut finish => return finished,
+            () = sleep_until(until.unwrap_or(grace)), if until.is_some() => {
+                if late {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the output takes no more; not all of it is written"));
+                }
+            }
+            () = shared.signal.notify.notified() => {}
+        }
+    }
+}
+
 /// Everything pushed reaches the output.
-async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>) -> Finished<K> {
-    let finished = poll_fn(|cx| shared.lock().sink().poll_finish(cx)).await;
+async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>, drain_until: Option<Instant>) -> Finished<K> {
+    let finished = finish_output(shared, drain_until).await;
     let mut engine = shared.lock();
     if let Err(error) = finished {
         engine.stop(End::OutputFailed(error));

@@ -12,15 +12,24 @@ use std::time::{Duration, Instant};
 use gannet_core::{ErrorKind, Phase};
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_exhaustion};
 use crate::options::Dns;
 
 /// A failed lookup is believed this long, so that thousands of rows of a dead name cost one lookup a second.
 const NEGATIVE_TTL: Duration = Duration::from_secs(1);
+/// Beyond a day an answer is not worth believing, whatever the options say.
+const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
 /// How long an idle thread waits for work.
 const THREAD_IDLE: Duration = Duration::from_secs(5);
 
-type Answer = std::result::Result<Arc<[IpAddr]>, Arc<str>>;
+type Answer = std::result::Result<Arc<[IpAddr]>, Failure>;
+
+/// Why a lookup failed; with the system's error where this machine was to blame.
+#[derive(Clone)]
+pub(crate) struct Failure {
+    message: Arc<str>,
+    exhausted: Option<i32>,
+}
 
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
@@ -86,7 +95,11 @@ impl Pending {
         };
         match answer {
             Ok(addresses) => Ok(addresses.to_vec()),
-            Err(message) => Err(Error::new(ErrorKind::Dns, Phase::Dns, message.to_string())),
+            Err(Failure { exhausted: Some(code), .. }) => {
+                let error = std::io::Error::from_raw_os_error(code);
+                Err(Error::io(ErrorKind::Dns, Phase::Dns, "cannot look the host up", error))
+            }
+            Err(Failure { message, .. }) => Err(Error::new(ErrorKind::Dns, Phase::Dns, message.to_string())),
         }
     }
 }
@@ -169,8 +182,12 @@ impl State {
         if self.closed {
             return;
         }
-        let ttl = if answer.is_ok() { ttl } else { NEGATIVE_TTL.min(ttl) };
-        let entry = Entry::Known { answer: answer.clone(), until: Instant::now() + ttl };
+        let ttl = match answer {
+            Ok(_) => ttl,
+            Err(Failure { exhausted: Some(_), .. }) => Duration::ZERO,
+            Err(_) => NEGATIVE_TTL.min(ttl),
+        };
+        let entry = Entry::Known { answer: answer.clone(), until: Instant::now() + ttl.min(LONGEST_TTL) };
         let Some(Entry::Pending { waiters, .. }) = self.names.insert(name.into(), entry) else { return };
         for waiter in waiters {
             let _ = waiter.answer.send(answer.clone());
@@ -234,14 +251,20 @@ fn next_name(shared: &Shared) -> Option<Box<str>> {
 }
 
 fn look_up(name: &str) -> Answer {
-    let found = (name, 0u16).to_socket_addrs().map_err(|error| Arc::from(error.to_string()))?;
+    let found = (name, 0u16).to_socket_addrs().map_err(|error| Failure {
+        message: error.to_string().into(),
+        exhausted: error.raw_os_error().filter(|_| is_exhaustion(&error)),
+    })?;
     let mut addresses: Vec<IpAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address.ip()) {
             addresses.push(address.ip());
         }
     }
-    if addresses.is_empty() { Err(Arc::from("the name has no address")) } else { Ok(addresses.into()) }
+    if addresses.is_empty() {
+        return Err(Failure { message: "the name has no address".into(), exhausted: None });
+    }
+    Ok(addresses.into())
 }
 
 #[cfg(test)]

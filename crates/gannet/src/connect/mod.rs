@@ -10,6 +10,7 @@ use gannet_core::{ErrorKind, Phase};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
+use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
@@ -64,7 +65,7 @@ impl Connector {
         let Some(limit) = limit else {
             return steps.await;
         };
-        match timeout_at(Instant::now() + limit, steps).await {
+        match timeout_at(later(Instant::now(), limit), steps).await {
             Ok(result) => result,
             Err(_) => Err(Error::timeout(ErrorKind::TimeoutConnect, phase, limit)),
         }

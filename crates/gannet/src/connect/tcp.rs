@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use gannet_core::{ErrorKind, Phase};
 use tokio::net::TcpStream;
 
-use crate::error::{Error, Result};
+use crate::error::{EADDRNOTAVAIL, Error, Result, is_exhaustion};
 
 /// RFC 8305 §8: the recommended Connection Attempt Delay.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -20,7 +20,7 @@ pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream
     }
     let mut waiting = interleaved(addresses).into_iter();
     let mut dialing = FuturesUnordered::new();
-    let mut last_error = std::io::Error::other("no address");
+    let mut last_error = std::io::Error::from_raw_os_error(EADDRNOTAVAIL);
     loop {
         match waiting.next() {
             Some(address) => dialing.push(dial(SocketAddr::new(address, port))),
@@ -32,7 +32,9 @@ pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream
             biased;
             Some(result) = dialing.next() => match result {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last_error = error,
+                // What a server said is worth more than what this machine lacks.
+                Err(error) if !is_exhaustion(&error) || is_exhaustion(&last_error) => last_error = error,
+                Err(_) => {}
             },
             () = tokio::time::sleep(ATTEMPT_DELAY), if more => {}
         }
@@ -40,7 +42,11 @@ pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream
 }
 
 async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+    let stream = TcpStream::connect(address).await.map_err(|error| match error.raw_os_error() {
+        // A machine without IPv6 says this at once, for ever; with IPv4 it means that the ports ran out.
+        Some(EADDRNOTAVAIL) if address.is_ipv6() => std::io::ErrorKind::NetworkUnreachable.into(),
+        _ => error,
+    })?;
     // A request leaves in one write; waiting to fill a segment only delays it.
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -88,7 +88,7 @@ impl TlsSetup {
 /// A broken connection inside the handshake is the connection's failure and may be tried again;
 /// a refused certificate or alert is TLS's and will not get better.
 fn handshake_error(error: std::io::Error) -> Error {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     if is_tls {
         Error::new(ErrorKind::Tls, Phase::Tls, "TLS handshake failed").with_source(error)
     } else {

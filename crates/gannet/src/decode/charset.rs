@@ -1,5 +1,5 @@
 //! From bytes to text (WHATWG Encoding standard): a byte order mark wins, then the charset of Content-Type,
-//! then UTF-8. And the little that is asked of a media type: its name, its charset, whether it is JSON or text.
+//! then UTF-8.
 
 #[cfg(test)]
 mod tests;
@@ -72,33 +72,6 @@ pub fn charset_of(content_type: &str) -> Option<Cow<'_, str>> {
         rest = behind;
     }
     None
-}
-
-/// The media type without its parameters, in its own spelling: `text/html` of `text/html; charset=utf-8`.
-pub fn media_type(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim_matches(BLANKS)
-}
-
-/// Whether a Content-Type is JSON: `application/json`, `text/json`, or any `+json`.
-pub fn is_json(content_type: &str) -> bool {
-    let name = media_type(content_type).to_ascii_lowercase();
-    matches!(name.as_str(), "application/json" | "text/json") || (name.contains('/') && name.ends_with("+json"))
-}
-
-/// Whether a Content-Type is meant to be read: `text/*`, JSON, XML, JavaScript, form fields.
-pub fn is_text(content_type: &str) -> bool {
-    let name = media_type(content_type).to_ascii_lowercase();
-    name.starts_with("text/")
-        || is_json(content_type)
-        || (name.contains('/') && name.ends_with("+xml"))
-        || matches!(
-            name.as_str(),
-            "application/xml"
-                | "application/javascript"
-                | "application/x-javascript"
-                | "application/x-ndjson"
-                | "application/x-www-form-urlencoded"
-        )
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];

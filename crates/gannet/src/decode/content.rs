@@ -1,7 +1,8 @@
 //! Content-Encoding undone as the bytes come (RFC 9110 §8.4): gzip, deflate, br and zstd, up to five of them
 //! over one another. Sans-io: compressed bytes in, decoded bytes out.
 //! Refused: unknown codings, streams that end early or carry something behind their end, more output than the
-//! caps allow. The caps hold while decoding, for what lies between two codings too: a bomb costs a chunk.
+//! caps allow. The caps hold while decoding, for what lies between two codings too. One call yields at most a
+//! chunk, whatever its input: what a bomb costs is up to its reader.
 
 mod codec;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use super::DecodeError;
 /// The most codings undone for one body, repeated headers counted together.
 pub const MAX_CODINGS: usize = 5;
 
-/// The most output made in one step, in bytes.
+/// The most output of one call, and the most that waits between two codings, in bytes.
 const CHUNK: usize = 64 * 1024;
 /// The least room for a step, in bytes: a small body must not pay for zeroing a whole chunk.
 const LEAST_ROOM: usize = 2 * 1024;
@@ -66,37 +67,87 @@ impl ContentDecoder {
                 return Err(DecodeError::broken("the body has more than 5 content codings"));
             }
             if !name.eq_ignore_ascii_case(b"identity") {
-                layers.push(Layer { codec: Codec::named(name)?, written: 0, between: Vec::new() });
+                layers.push(Layer::new(Codec::named(name)?));
             }
         }
         layers.reverse();
         Ok((!layers.is_empty()).then(|| ContentDecoder { layers, budget: Budget { limits, read: 0 } }))
     }
 
-    /// Decodes the next bytes of the body and appends to `out` all they yield.
+    /// Decodes the next bytes of the body and appends to `out` at most 64 KiB of what they yield. Says how many
+    /// of the bytes it took: the others are to come again, before any further ones. Once all are taken there may
+    /// still be more to come out, see [`ContentDecoder::has_pending`].
     ///
     /// # Errors
     /// [`gannet_core::ErrorKind::Decode`] for bytes that break the coding,
-    /// [`gannet_core::ErrorKind::TooLarge`] for a cap. What is in `out` by then, at most one byte more than
-    /// `max_output`, is the decoded beginning; the decoder is of no further use.
-    pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// [`gannet_core::ErrorKind::TooLarge`] for a cap. What is in `out` by then, over all calls at most one byte
+    /// more than `max_output`, is the decoded beginning; the decoder is of no further use.
+    pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, DecodeError> {
+        // The ratio goes by what was offered, so that a body may yield early what its next bytes make up for.
         self.budget.read += input.len() as u64;
-        feed(&mut self.layers, &self.budget, input, out)
+        let (start, mut consumed) = (out.len(), 0);
+        loop {
+            let room = CHUNK - (out.len() - start);
+            let left = &input[consumed..];
+            // The last layer that can work goes first: no buffer is filled again before it is emptied.
+            let next = (0..self.layers.len()).rev().find(|&at| self.can_work(at, left));
+            let Some(at) = next.filter(|_| room > 0) else { break };
+            consumed += self.work(at, left, out, room)?;
+        }
+        self.budget.read -= (input.len() - consumed) as u64;
+        Ok(consumed)
     }
 
-    /// Says that the body has ended. Nothing is held back till here, so there is no more output. A body
-    /// without a single byte is fine, whatever its codings.
+    /// Whether [`ContentDecoder::push`] has more to do without further input; then it is to be called again,
+    /// with no bytes if there are none. It may turn out to yield nothing.
+    pub fn has_pending(&self) -> bool {
+        (0..self.layers.len()).any(|at| self.can_work(at, &[]))
+    }
+
+    /// Says that the body has ended. To be called when all input is taken and nothing is pending: there is no
+    /// more output. A body without a single byte is fine, whatever its codings.
     ///
     /// # Errors
     /// [`gannet_core::ErrorKind::Decode`] if a coding's stream has not come to its end.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
+        debug_assert!(!self.has_pending(), "invariant: a body ends when all of it came out");
         match self.layers.iter().find(|layer| !layer.codec.is_at_end()) {
             Some(layer) => Err(DecodeError::broken(format!("the {} stream ends early", layer.codec.name()))),
             None => Ok(()),
         }
     }
 
+    fn can_work(&self, at: usize, input: &[u8]) -> bool {
+        let input = if at == 0 { input } else { self.layers[at - 1].waiting() };
+        self.layers[at].full || !input.is_empty()
+    }
+
+    /// One step of one layer, from the layer before it or `input` to the layer behind it or `out`. Says how much
+    /// of `input` it took.
+    fn work(&mut self, at: usize, input: &[u8], out: &mut Vec<u8>, room: usize) -> Result<usize, DecodeError> {
+        let is_last = at + 1 == self.layers.len();
+        let (before, rest) = self.layers.split_at_mut(at);
+        let layer = &mut rest[0];
+        let input = before.last().map_or(input, Layer::waiting);
+        let consumed = if is_last {
+            layer.step(&self.budget, input, out, room)?
+        } else {
+            let mut between = std::mem::take(&mut layer.between);
+            between.clear();
+            layer.taken = 0;
+            let consumed = layer.step(&self.budget, input, &mut between, CHUNK)?;
+            layer.between = between;
+            consumed
+        };
+        match before.last_mut() {
+            Some(before) => before.taken += consumed,
+            None => return Ok(consumed),
+        }
+        Ok(0)
+    }
+
     /// How many bytes went in and how many came out so far.
+    #[cfg(test)]
     pub fn sizes(&self) -> (u64, u64) {
         (self.budget.read, self.layers.last().map_or(0, |layer| layer.written))
     }
@@ -105,41 +156,26 @@ impl ContentDecoder {
 struct Layer {
     codec: Codec,
     written: u64,
+    /// The last step used up its room, so that more may be waiting without further input.
+    full: bool,
     /// What this layer made for the next one; unused in the last.
     between: Vec<u8>,
-}
-
-struct Step {
-    consumed: usize,
-    /// The room was used up, so that more may be waiting without further input.
-    full: bool,
-}
-
-fn feed(layers: &mut [Layer], budget: &Budget, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
-    let (layer, rest) = layers.split_first_mut().expect("invariant: a decoder has at least one layer");
-    loop {
-        let step = if rest.is_empty() {
-            layer.step(budget, input, out)?
-        } else {
-            let mut between = std::mem::take(&mut layer.between);
-            between.clear();
-            let step = layer.step(budget, input, &mut between)?;
-            if !between.is_empty() {
-                feed(rest, budget, &between, out)?;
-            }
-            layer.between = between;
-            step
-        };
-        input = &input[step.consumed..];
-        if input.is_empty() && !step.full {
-            return Ok(());
-        }
-    }
+    /// How much of `between` the next one has taken.
+    taken: usize,
 }
 
 impl Layer {
-    fn step(&mut self, budget: &Budget, input: &[u8], out: &mut Vec<u8>) -> Result<Step, DecodeError> {
-        let room = budget.room(input.len(), self.written);
+    fn new(codec: Codec) -> Self {
+        Layer { codec, written: 0, full: false, between: Vec::new(), taken: 0 }
+    }
+
+    fn waiting(&self) -> &[u8] {
+        &self.between[self.taken..]
+    }
+
+    /// Appends at most `most` bytes to `out` and says how many of `input` it took.
+    fn step(&mut self, budget: &Budget, input: &[u8], out: &mut Vec<u8>, most: usize) -> Result<usize, DecodeError> {
+        let room = budget.room(input.len(), self.written).min(most);
         let start = out.len();
         out.resize(start + room, 0);
         let done = self.codec.step(input, &mut out[start..]);
@@ -156,13 +192,14 @@ impl Layer {
         if consumed == 0 && written == 0 && !input.is_empty() {
             return Err(DecodeError::broken(format!("the {} stream makes no progress", self.codec.name())));
         }
-        Ok(Step { consumed, full: written == room })
+        self.full = written == room;
+        Ok(consumed)
     }
 }
 
 struct Budget {
     limits: DecodeLimits,
-    /// Compressed bytes so far.
+    /// Compressed bytes so far, those on offer included.
     read: u64,
 }
 

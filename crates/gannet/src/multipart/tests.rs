@@ -75,8 +75,7 @@ fn what_would_break_a_head_is_refused() {
         ("directory", Form::new().file("n", std::env::temp_dir())),
         ("missing", Form::new().file("n", "/there/is/no/such/file")),
     ] {
-        let error = form.encode().map(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Request, "{case}");
+        assert!(form.encode().is_err(), "{case}");
     }
     let own_type = Form::new().part("n", part().header("content-type", "c/d"));
     assert!(written(own_type).contains("content-type: c/d\r\n"));

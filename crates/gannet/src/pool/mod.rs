@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
 use queue::{OriginId, Queues};
 
@@ -188,15 +188,16 @@ impl Drop for Pool {
 }
 
 async fn reap(pool: Weak<Pool>, idle_for: Duration) {
-    let mut until = Instant::now() + idle_for;
+    let mut until = later(Instant::now(), idle_for);
     loop {
         tokio::time::sleep_until(until).await;
         let Some(pool) = pool.upgrade() else { return };
         let now = Instant::now();
         let mut state = pool.lock();
-        let (expired, next) = state.queues.expire(|conn| conn.idle_since + idle_for <= now, |conn| conn.idle_since);
+        let (expired, next) =
+            state.queues.expire(|conn| later(conn.idle_since, idle_for) <= now, |conn| conn.idle_since);
         match next {
-            Some(since) => until = since + idle_for,
+            Some(since) => until = later(since, idle_for),
             None => state.reaper = None,
         }
         drop(state);

@@ -103,6 +103,11 @@ impl Sink for ChannelSink {
         Poll::Pending
     }
 
+    /// In order: each parked row may become an outcome that waits for its turn here.
+    fn max_parked(&self) -> Option<usize> {
+        self.channel.lock().waiting.is_some().then_some(self.channel.bound)
+    }
+
     /// In order, where nothing can be read before an earlier row is done.
     fn awaits_turns(&self) -> bool {
         let state = self.channel.lock();

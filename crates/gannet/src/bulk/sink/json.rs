@@ -81,6 +81,7 @@ pub(super) fn as_json(body: &[u8]) -> Result<&str, NotJson> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Syntax first: what is not JSON mostly ends at its first byte. Inside strings it lets any byte above 0x7f pass.
     serde_json::from_slice::<IgnoredAny>(body).map_err(NotJson::Syntax)?;
+    let body = body.trim_ascii();
     std::str::from_utf8(body).map_err(|error| NotJson::Utf8(error.valid_up_to()))
 }
 

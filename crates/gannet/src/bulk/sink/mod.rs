@@ -56,6 +56,12 @@ pub trait Sink: Send {
         false
     }
 
+    /// How many rows that were read may wait for their start at once, for a sink that has to hold what comes out of
+    /// turn; no bound by default.
+    fn max_parked(&self) -> Option<usize> {
+        None
+    }
+
     /// A batch is done: its number from 1, and how many rows it had. All its outcomes were pushed before.
     ///
     /// # Errors

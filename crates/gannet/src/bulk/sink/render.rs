@@ -25,9 +25,11 @@ pub enum BodyFormat {
     /// blanks; other text under `text`; anything else under `body_base64`. The default.
     #[default]
     Auto,
-    /// As [`BodyFormat::Auto`], and an ok row whose body is not JSON fails with the kind `decode`.
+    /// As [`BodyFormat::Auto`], and an ok row whose body is not JSON, or is missing where its status has one, fails
+    /// with the kind `decode`.
     Json,
-    /// Under `text`, by the charset of its Content-Type; what is no character becomes U+FFFD.
+    /// Under `text`, by the charset of its Content-Type. An ok row whose body is not in that charset, or whose charset
+    /// nobody knows, fails with the kind `decode`; what is no character then becomes U+FFFD.
     Text,
     /// Under `body_base64`.
     Base64,
@@ -46,18 +48,21 @@ pub struct RowFormat {
 }
 
 impl RowFormat {
-    /// With [`BodyFormat::Json`], makes an ok row whose body is not JSON fail with the kind `decode`; an empty body
-    /// is none, and passes. A row that failed keeps its error. To be called before the row is counted; again does
-    /// nothing.
+    /// Makes an ok row fail with the kind `decode` where its body is not what was asked for. With
+    /// [`BodyFormat::Json`]: no JSON; an empty body is none either, but for the statuses 204, 205 and 304, which
+    /// have no body. With [`BodyFormat::Text`]: no text in its charset. A row that failed keeps its error. To be
+    /// called before the row is counted; again does nothing.
     pub fn check(&self, outcome: &mut Outcome) {
-        if self.body != BodyFormat::Json || outcome.error.is_some() {
-            return;
-        }
-        let Some(response) = outcome.response.as_ref().filter(|response| !response.body.is_empty()) else {
+        let Some(response) = outcome.response.as_ref().filter(|_| outcome.error.is_none()) else {
             return;
         };
-        if let Err(why) = as_json(&response.body) {
-            let error = Error::new(ErrorKind::Decode, Phase::Decode, format!("the body is not JSON: {why}"));
+        let refused = match self.body {
+            BodyFormat::Json => refused_json(response),
+            BodyFormat::Text => refused_text(response),
+            BodyFormat::Auto | BodyFormat::Base64 | BodyFormat::None => None,
+        };
+        if let Some(why) = refused {
+            let error = Error::new(ErrorKind::Decode, Phase::Decode, why);
             let error = error.with_url(&response.final_url).with_elapsed(outcome.elapsed);
             outcome.error = Some(error.with_attempts(outcome.attempts));
         }
@@ -127,6 +132,27 @@ impl RowFormat {
     }
 }
 
+/// Why the body is not the JSON that was asked for.
+fn refused_json(response: &Fetched) -> Option<Cow<'static, str>> {
+    // RFC 9110 §15.3.5, §15.3.6, §15.4.5: these have no content.
+    if response.body.is_empty() && matches!(response.status.as_u16(), 204 | 205 | 304) {
+        return None;
+    }
+    if response.body.is_empty() {
+        return Some("the body is not JSON: it is empty".into());
+    }
+    as_json(&response.body).err().map(|why| format!("the body is not JSON: {why}").into())
+}
+
+/// Why the body is not the text that was asked for. An empty one is, in every charset.
+fn refused_text(response: &Fetched) -> Option<Cow<'static, str>> {
+    if response.body.is_empty() || plain_utf8(response).is_some() {
+        return None;
+    }
+    let error = charset::text_strict(&response.body[..], response.headers.get("content-type")).err()?;
+    Some(error.message)
+}
+
 /// `,"name":"text"`; the name is ours and needs no escape.
 fn write_field(name: &str, text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
@@ -192,15 +218,19 @@ fn write_value(value: &[u8], out: &mut Vec<u8>) {
 
 /// The body as text, and whether some of it was no text. Copied only where it is not plain UTF-8.
 fn as_text(response: &Fetched) -> (Cow<'_, str>, bool) {
-    let content_type = response.headers.get("content-type");
-    let label = content_type.and_then(charset::charset_of);
-    let is_utf8 = label.is_none_or(|label| label.eq_ignore_ascii_case("utf-8") || label.eq_ignore_ascii_case("utf8"));
-    if is_utf8 && let Ok(text) = std::str::from_utf8(&response.body) {
-        // As the decoder does: without a byte order mark.
-        return (Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)), false);
+    if let Some(text) = plain_utf8(response) {
+        return (Cow::Borrowed(text), false);
     }
-    let text = charset::text(&response.body[..], content_type);
+    let text = charset::text(&response.body[..], response.headers.get("content-type"));
     (Cow::Owned(text.text), text.lossy)
+}
+
+/// The body itself where it is UTF-8 and nothing says otherwise; as the decoder does, without a byte order mark.
+fn plain_utf8(response: &Fetched) -> Option<&str> {
+    let label = response.headers.get("content-type").and_then(charset::charset_of);
+    let is_utf8 = label.is_none_or(|label| label.eq_ignore_ascii_case("utf-8") || label.eq_ignore_ascii_case("utf8"));
+    let text = std::str::from_utf8(&response.body).ok().filter(|_| is_utf8)?;
+    Some(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// Whether it holds a binary data byte (WHATWG MIME Sniffing §3): a control character that no text has.

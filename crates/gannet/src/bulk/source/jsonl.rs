@@ -24,6 +24,9 @@ use crate::request::{append, parse_method};
 /// The longest line of a JSONL input, in bytes; it may hold a body.
 pub(super) const LONGEST: usize = 16 << 20;
 
+/// The longest `timeout` of a row, thirty years: beyond it no clock can say when it ends.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(1_000_000_000);
+
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -88,8 +91,10 @@ fn own(line: &Line<'_>) -> Result<Own> {
         append(&mut headers, &name, value.as_bytes(), false)?;
     }
     let total = line.timeout.map(|seconds| {
-        let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
-        timeout.ok_or_else(|| unreadable("\"timeout\" must be a number of seconds above 0"))
+        let timeout = Duration::try_from_secs_f64(seconds)
+            .ok()
+            .filter(|timeout| !timeout.is_zero() && *timeout <= LONGEST_TIMEOUT);
+        timeout.ok_or_else(|| unreadable("\"timeout\" must be a number of seconds above 0, and at most 1e9"))
     });
     Ok(Own {
         method: line.method.as_deref().map(parse_method).transpose()?,

@@ -48,11 +48,21 @@ fn decoder(codings: &str, limits: DecodeLimits) -> ContentDecoder {
     ContentDecoder::for_codings([codings.as_bytes()], limits).unwrap().expect("a coding")
 }
 
+/// Calls until a piece is taken and nothing is pending.
+fn push_all(decoder: &mut ContentDecoder, mut piece: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    loop {
+        piece = &piece[decoder.push(piece, out)?..];
+        if piece.is_empty() && !decoder.has_pending() {
+            return Ok(());
+        }
+    }
+}
+
 fn decode_in(pieces: usize, codings: &str, body: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, DecodeError> {
     let mut decoder = decoder(codings, limits);
     let mut out = Vec::new();
     for piece in body.chunks(pieces.max(1)) {
-        decoder.push(piece, &mut out)?;
+        push_all(&mut decoder, piece, &mut out)?;
     }
     decoder.finish()?;
     assert_eq!(decoder.sizes(), (body.len() as u64, out.len() as u64));
@@ -93,6 +103,46 @@ fn output_far_larger_than_its_input_comes_out_whole() {
 }
 
 #[test]
+fn one_call_on_a_bomb_yields_a_chunk_and_all_of_it_comes_in_the_end() {
+    // No whole number of chunks, and not all the same: what is lost or doubled shows.
+    let body: Vec<u8> = (0..50_000_001u32).map(|n| (n >> 20) as u8).collect();
+    for codings in ["gzip", "deflate", "br", "zstd", "zstd,gzip", "gzip,br,zstd"] {
+        let sent = codings.split(',').fold(body.clone(), |body, coding| encode(coding, &body));
+        let mut decoder = decoder(codings, DecodeLimits { max_ratio: None, ..DecodeLimits::default() });
+        let (mut left, mut at, mut out) = (&sent[..], 0, Vec::new());
+        while !left.is_empty() || decoder.has_pending() {
+            out.clear();
+            left = &left[decoder.push(left, &mut out).unwrap()..];
+            assert!(out.len() <= CHUNK && out.capacity() <= 2 * CHUNK, "{codings}: {}", out.capacity());
+            assert!(decoder.layers.iter().all(|layer| layer.between.capacity() <= 2 * CHUNK), "{codings}");
+            assert!(body[at..].starts_with(&out), "{codings} at {at}");
+            at += out.len();
+        }
+        decoder.finish().unwrap();
+        assert_eq!(at, body.len(), "{codings}");
+    }
+}
+
+#[test]
+fn a_chunk_that_ends_with_the_input_leaves_the_rest_pending() {
+    // One small piece holds all of it: only calls without input bring the rest.
+    let body = vec![7u8; 10 * CHUNK];
+    for coding in ["br", "zstd"] {
+        let sent = encode(coding, &body);
+        let (mut decoder, mut out) = (decoder(coding, DecodeLimits::default()), Vec::new());
+        let mut taken = 0;
+        let mut idle = 0;
+        while taken < sent.len() || decoder.has_pending() {
+            let before = taken;
+            taken += decoder.push(&sent[taken..], &mut out).unwrap();
+            idle += usize::from(before == sent.len());
+        }
+        decoder.finish().unwrap();
+        assert!(out == body && idle > 0, "{coding}: {idle} calls without input");
+    }
+}
+
+#[test]
 fn codings_are_undone_in_the_opposite_order_across_headers() {
     let body = sample();
     let sent = encode("br", &encode("gzip", &encode("zstd", &body)));
@@ -101,7 +151,7 @@ fn codings_are_undone_in_the_opposite_order_across_headers() {
         let mut decoder = ContentDecoder::for_codings(values, DecodeLimits::default()).unwrap().unwrap();
         let mut out = Vec::new();
         for piece in sent.chunks(pieces) {
-            decoder.push(piece, &mut out).unwrap();
+            push_all(&mut decoder, piece, &mut out).unwrap();
         }
         decoder.finish().unwrap();
         assert!(out == body);
@@ -129,7 +179,7 @@ fn a_body_without_bytes_is_fine_whatever_its_coding() {
     for codings in ["gzip", "deflate", "br", "zstd", "gzip, br"] {
         let mut decoder = decoder(codings, DecodeLimits::default());
         let mut out = Vec::new();
-        decoder.push(b"", &mut out).unwrap();
+        push_all(&mut decoder, b"", &mut out).unwrap();
         decoder.finish().unwrap();
         assert!(out.is_empty());
     }
@@ -206,7 +256,7 @@ fn the_output_cap_holds_within_a_byte_and_lets_its_own_size_pass() {
             let capped = |max| DecodeLimits { max_output: Some(max), ..DecodeLimits::default() };
             let mut decoder = decoder(wire_name(coding), capped(999_999));
             let mut out = Vec::new();
-            let failed = sent.chunks(pieces).find_map(|piece| decoder.push(piece, &mut out).err());
+            let failed = sent.chunks(pieces).find_map(|piece| push_all(&mut decoder, piece, &mut out).err());
             assert_eq!(failed.map(|e| e.kind), Some(ErrorKind::TooLarge), "{coding}");
             assert!(out.len() <= 1_000_000 && out.capacity() < 3_000_000, "{coding} {}", out.capacity());
             let whole = decode_in(pieces, wire_name(coding), &sent, capped(1_000_000));
@@ -222,7 +272,7 @@ fn a_bomb_is_stopped_by_its_ratio() {
     for codings in ["br", "zstd"] {
         let bomb = encode(codings, &zeros);
         let mut out = Vec::new();
-        let error = decoder(codings, limits).push(&bomb, &mut out).unwrap_err();
+        let error = push_all(&mut decoder(codings, limits), &bomb, &mut out).unwrap_err();
         assert_eq!(error.kind, ErrorKind::TooLarge, "{codings}");
         assert!(out.len() <= bomb.len() * 1100 + (1 << 20) + CHUNK, "{codings}: {}", out.len());
     }
@@ -296,7 +346,7 @@ proptest! {
             let mut decoder = decoder(wire_name(CODINGS[start]), limits);
             let mut out = Vec::new();
             for piece in input.chunks(pieces) {
-                if decoder.push(piece, &mut out).is_err() {
+                if push_all(&mut decoder, piece, &mut out).is_err() {
                     break;
                 }
             }

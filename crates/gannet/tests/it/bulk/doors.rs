@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gannet::bulk::BulkOptions;
+use gannet::bulk::{BulkOptions, Outcome};
 use gannet::{ErrorKind, Method, Request, Url};
 use gannet_origin::Origin;
 
@@ -112,7 +112,7 @@ async fn requests_with_bodies_are_rows_too_and_are_sent_again_whole() {
     let mut options = quick();
     options.retry.attempts = 20;
     let outcomes = session.fetch_all((0..20).map(request)).options(options).await;
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "{outcomes:#?}");
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
     assert!(outcomes.iter().any(|outcome| outcome.attempts > 1));
 }
 
@@ -130,4 +130,21 @@ async fn bodies_that_can_be_sent_only_once_wait_for_their_turn_and_arrive() {
         let echo: serde_json::Value = outcome.response.as_ref().unwrap().json().unwrap();
         assert_eq!(echo["data"], format!("once {n}"));
     }
+}
+
+#[tokio::test]
+async fn a_map_of_a_run_that_ended_early_gives_no_url_the_outcome_of_another() {
+    let origin = Origin::start().await.unwrap();
+    let (slow, bad) = (origin.url("/hang"), origin.url("/status/404"));
+    let options = BulkOptions { fail_fast: true, ..quick() };
+    let map = session().fetch_map([slow.clone(), bad.clone()], options).await;
+    assert_eq!(map.len(), 1);
+    assert_eq!(map[&bad].as_ref().unwrap_err().kind(), ErrorKind::Status);
+}
+
+#[tokio::test]
+#[should_panic(expected = "the caller's own")]
+async fn a_source_that_panics_is_a_panic_of_the_stream_and_no_hang() {
+    let urls = std::iter::from_fn(|| -> Option<String> { panic!("the caller's own") });
+    session().fetch_iter(urls).outcomes().next().await;
 }

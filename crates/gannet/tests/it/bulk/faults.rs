@@ -127,3 +127,64 @@ async fn a_closed_session_fails_rows_with_kind_closed() {
     let outcomes = session.fetch_all(["http://127.0.0.1:1/"]).options(quick()).await;
     assert_eq!(outcomes[0].error_kind(), Some(ErrorKind::Closed));
 }
+
+#[tokio::test]
+async fn an_aborted_run_does_not_wait_for_an_output_that_takes_nothing() {
+    /// As a pipe whose reader has stopped reading.
+    struct Stuck;
+    impl Sink for Stuck {
+        fn push(&mut self, _outcome: Outcome) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn poll_finish(&mut self, _cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Pending
+        }
+    }
+    let origin = Origin::start().await.unwrap();
+    let run = Run::new(&session(), list([origin.url("/items/1")]), Stuck, quick());
+    let control = run.control();
+    let driving = tokio::spawn(run.drive());
+    while control.snapshot().done < 1 {
+        tokio::task::yield_now().await;
+    }
+    control.abort();
+    assert!(matches!(driving.await.unwrap().end, End::OutputFailed(_)));
+}
+
+#[tokio::test]
+async fn a_time_limit_beyond_every_clock_is_no_limit_and_no_panic() {
+    let origin = Origin::start().await.unwrap();
+    let mut options = gannet::Options::default();
+    let forever = Some(Duration::MAX);
+    options.timeouts = gannet::Timeouts { pool: forever, connect: forever, read: forever, total: forever };
+    (options.connections.idle, options.dns.ttl) = (Duration::MAX, Duration::MAX);
+    let session = Session::new(options).unwrap();
+    let mut options = quick();
+    (options.deadline, options.drain) = (forever, Duration::MAX);
+    let name = origin.url("/items/2").replace("127.0.0.1", "localhost");
+    let outcomes = session.fetch_all([origin.url("/items/1"), name]).options(options).await;
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_own_smaller_cap_on_bodies() {
+    let origin = Origin::start().await.unwrap();
+    let mut options = gannet::Options::default();
+    options.response.max_body = Some(10);
+    let outcomes = Session::new(options).unwrap().fetch_all([origin.url("/bytes/11")]).await;
+    assert_eq!(outcomes[0].error_kind(), Some(ErrorKind::TooLarge));
+}
+
+#[tokio::test]
+async fn a_redirect_whose_body_never_ends_is_followed_all_the_same() {
+    use gannet_origin::script::{Script, ScriptedServer};
+    let origin = Origin::start().await.unwrap();
+    let redirect = |head: &str| format!("HTTP/1.1 302 Found\r\nlocation: {}\r\n{head}\r\n", origin.url("/items/1"));
+    for head in ["", "content-length: 5\r\n", "transfer-encoding: chunked\r\n"] {
+        let server =
+            ScriptedServer::start(vec![Script::new().expect_head().send(redirect(head)).hang()]).await.unwrap();
+        let response = session().get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{head:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
-use gannet::bulk::BulkOptions;
+use gannet::bulk::{BulkOptions, Outcome};
 use gannet_origin::Origin;
 
 use super::{assert_in_order, quick, session};
@@ -18,7 +18,7 @@ async fn no_more_run_at_once_than_concurrency_in_all_and_per_host_on_each() {
     let urls: Vec<String> = (0..240).map(|n| origin.url_at(n % 3, &format!("/delay/0.01?n={n}"))).collect();
     let outcomes = session().fetch_all(&urls).concurrency(20).per_host(9).await;
     assert_in_order(&outcomes);
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()));
+    assert!(outcomes.iter().all(Outcome::is_ok));
     let stats = origin.stats();
     assert_eq!(stats.requests, 240);
     assert!(stats.max_in_flight <= 20, "{}", stats.max_in_flight);
@@ -36,7 +36,7 @@ async fn starts_keep_to_the_rate_of_each_host() {
     options.limits.rate = Some("50/s".parse().unwrap());
     let started = std::time::Instant::now();
     let outcomes = session().fetch_all(&urls).options(options).await;
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()));
+    assert!(outcomes.iter().all(Outcome::is_ok));
     // 60 a host: a burst of 5, then 55 at 50 a second.
     assert!(started.elapsed().as_secs_f64() > 1.05, "{:?}", started.elapsed());
     for (host, seen) in &origin.stats().hosts {
@@ -51,7 +51,7 @@ async fn a_limited_host_is_never_asked_before_its_retry_after_has_passed() {
     let mut options = quick();
     options.retry.attempts = 8;
     let outcomes = session().fetch_all(&urls).options(options).await;
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "{outcomes:#?}");
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
     let limited = origin.stats().limited;
     assert!(limited.refused > 0, "the limit was met");
     assert_eq!(limited.early_after_grace, 0);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gannet::bulk::Outcome;
 use gannet::{ErrorKind, Method, Request};
 use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
@@ -20,7 +21,7 @@ async fn transient_failures_are_tried_again_until_they_pass() {
         gannet::Session::new(options).unwrap()
     };
     let outcomes = session.fetch_all(&urls).options(options).await;
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "{outcomes:#?}");
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
     let attempts: u64 = outcomes.iter().map(|outcome| u64::from(outcome.attempts)).sum();
     assert!(attempts > 100);
     assert_eq!(origin.stats().requests, attempts, "every attempt is counted and none is hidden");

@@ -56,6 +56,21 @@ async fn item_22_a_bomb_stops_at_the_cap() {
 }
 
 #[tokio::test]
+async fn item_22_a_bomb_comes_in_small_pieces_and_whole() {
+    let (origin, session) = (origin().await, Session::default());
+    let mut response = session.get(origin.url("/bomb?mib=64")).send().await.unwrap();
+    let (mut seen, mut largest) = (0, 0);
+    while let Some(piece) = response.chunk().await.unwrap() {
+        assert!(piece.iter().all(|&b| b == 0));
+        seen += piece.len();
+        largest = largest.max(piece.len());
+    }
+    assert_eq!(seen, 64 << 20);
+    assert!(largest <= 256 << 10, "{largest}");
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
 async fn item_22_six_codings_or_an_unknown_one_are_refused_when_the_body_is_read() {
     let session = Session::default();
     for coding in ["gzip,gzip,gzip\r\ncontent-encoding: gzip,gzip,gzip", "snappy", "gzip, snappy"] {

@@ -139,7 +139,7 @@ fn extensions() -> Vec<Row> {
         refused("an extension without end", format!("{CHUNKED}1;{}", "e".repeat(20_000)), ChunkSize),
         refused(
             "many extensions over 16 KiB",
-            { format!("{CHUNKED}{}0\r\n\r\n", format!("1;{}\r\nx\r\n", "e".repeat(1000)).repeat(17)) },
+            format!("{CHUNKED}{}0\r\n\r\n", format!("1;{}\r\nx\r\n", "e".repeat(1000)).repeat(17)),
             ChunkSize,
         ),
         refused("blanks behind a size without end", format!("{CHUNKED}1{}", " ".repeat(20_000)), ChunkSize),

@@ -99,7 +99,11 @@ fn json_comes_through_as_it_came_on_one_line() {
     let auto = |body: &'static str| shown(BodyFormat::Auto, answered(200, "", body));
     assert_eq!(auto("12345678901234567890123"), r#""json":12345678901234567890123"#);
     assert_eq!(auto(r#"{"n":1.10e+2,"a":1,"a":2}"#), r#""json":{"n":1.10e+2,"a":1,"a":2}"#);
-    assert_eq!(auto("{\r\n  \"a\": [\n1\n]\n}\n"), r#""json":{    "a": [ 1 ] } "#);
+    assert_eq!(
+        auto("{\r\n  \"a\": [\n1\n]\n}\n"),
+        r#""json":{    "a": [ 1 ] }"#,
+        "blanks around the value are not its own"
+    );
     assert_eq!(auto("\u{feff}[\"\\n\"]"), r#""json":["\n"]"#);
     assert_eq!(auto("\"a\nb\""), r#""text":"\"a\nb\"""#, "a raw line break within a string is no JSON");
 }
@@ -119,11 +123,11 @@ fn what_is_not_json_is_text_and_what_is_not_text_is_base64() {
 #[test]
 fn each_format_shows_the_body_in_its_own_way_and_none_shows_an_empty_one() {
     let row = || answered(200, "application/json", &b"[\"\xff\"]"[..]);
-    assert_eq!(shown(BodyFormat::Text, row()), "\"text\":\"[\\\"\u{fffd}\\\"]\"");
+    assert!(shown(BodyFormat::Text, row()).ends_with(",\"text\":\"[\\\"\u{fffd}\\\"]\""));
     assert_eq!(shown(BodyFormat::Base64, row()), r#""body_base64":"WyL/Il0=""#);
     assert_eq!(shown(BodyFormat::None, row()), "");
     for body in [BodyFormat::Auto, BodyFormat::Json, BodyFormat::Text, BodyFormat::Base64, BodyFormat::None] {
-        assert_eq!(shown(body, answered(200, "", "")), "", "{body:?}");
+        assert_eq!(shown(body, answered(204, "", "")), "", "{body:?}");
     }
 }
 
@@ -141,6 +145,47 @@ fn where_json_is_asked_for_other_bodies_fail_the_row() {
     );
     assert_eq!(json(500, b"oh"), r#""error":{"kind":"status","message":"500 Internal Server Error"},"text":"oh""#);
     assert_eq!(json(500, b"{}"), r#""error":{"kind":"status","message":"500 Internal Server Error"},"json":{}"#);
+}
+
+#[test]
+fn where_json_is_asked_for_an_empty_body_is_none_unless_the_status_has_no_body() {
+    let json = |status| shown(BodyFormat::Json, answered(status, "application/json", ""));
+    for status in [200, 201, 202, 302] {
+        let wanted = r#""error":{"kind":"decode","message":"the body is not JSON: it is empty"}"#;
+        assert_eq!(json(status), wanted, "{status}");
+    }
+    for status in [204, 205, 304] {
+        assert_eq!(json(status), "", "{status}");
+    }
+    assert_eq!(json(404), r#""error":{"kind":"status","message":"404 Not Found"}"#);
+    assert_eq!(shown(BodyFormat::Auto, answered(200, "application/json", "")), "");
+}
+
+#[test]
+fn where_text_is_asked_for_other_bodies_fail_the_row_and_are_shown_all_the_same() {
+    let text = |status, kind: &str, body: &'static [u8]| shown(BodyFormat::Text, answered(status, kind, body));
+    let failed = |why: &str, text: &str| {
+        format!(r#""error":{{"kind":"decode","message":{}}},"text":"{text}""#, serde_json::to_string(why).unwrap())
+    };
+    assert_eq!(
+        text(200, "text/html", b"caf\xe9!"),
+        failed("the body is not UTF-8: no character at byte 3", "caf\u{fffd}!")
+    );
+    assert_eq!(
+        text(200, "text/html; charset=shift_jis", b"ab\xff"),
+        failed("the body is not Shift_JIS: no character at byte 2", "ab\u{fffd}")
+    );
+    assert_eq!(text(200, "text/html; charset=klingon", b"ab"), failed("unknown charset \"klingon\"", "ab"));
+    for (kind, body) in [
+        ("text/html; charset=ISO-8859-1", &b"caf\xe9"[..]),
+        ("text/html; charset=UTF8", "café".as_bytes()),
+        ("", b"\xff\xfec\0a\0f\0\xe9\0"),
+    ] {
+        assert_eq!(text(200, kind, body), r#""text":"café""#, "{kind}");
+    }
+    assert_eq!(text(200, "text/html; charset=klingon", b""), "", "nothing is text in any charset");
+    let status = text(500, "text/html", b"\xe9");
+    assert!(status.starts_with(r#""error":{"kind":"status""#) && status.contains('\u{fffd}'), "{status}");
 }
 
 #[test]
