@@ -1,0 +1,15 @@
+//! The skeletons, one for each chapter: complete the function that the head of the file describes.
+
+pub mod ex01_session;
+pub mod ex02_methods_and_bodies;
+pub mod ex03_response;
+pub mod ex04_errors;
+pub mod ex05_many_at_once;
+pub mod ex06_limits;
+pub mod ex07_timeouts;
+pub mod ex08_retries;
+pub mod ex09_parallel_fetch;
+pub mod ex10_batches;
+pub mod ex11_comparison;
+pub mod ex12_mistakes;
+pub mod ex13_blocking;
