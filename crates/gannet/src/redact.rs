@@ -9,11 +9,13 @@ use url::Url;
 pub struct RedactedUrl(Box<str>);
 
 impl RedactedUrl {
-    /// Blanks the userinfo, and the values of query parameters whose name speaks of a secret.
+    /// Blanks the userinfo, and the values of parameters (in query or fragment) whose name speaks of a secret.
     pub fn new(url: &Url) -> Self {
         let has_userinfo = !url.username().is_empty() || url.password().is_some();
         let has_secret = url.query().is_some_and(|query| pairs(query).any(|(name, _)| is_secret_name(name)));
-        if !has_userinfo && !has_secret {
+        // What an authorization server hands to a page stands in the fragment.
+        let in_fragment = url.fragment().is_some_and(|text| pairs(text).any(|(name, _)| is_secret_name(name)));
+        if !has_userinfo && !has_secret && !in_fragment {
             return RedactedUrl(url.as_str().into());
         }
         let mut shown = url.clone();
@@ -22,15 +24,11 @@ impl RedactedUrl {
             let _ = shown.set_username("***");
             let _ = shown.set_password(None);
         }
-        if has_secret && let Some(query) = url.query() {
-            let blanked: Vec<String> = pairs(query)
-                .map(|(name, value)| match value {
-                    Some(_) if is_secret_name(name) => format!("{name}=***"),
-                    Some(value) => format!("{name}={value}"),
-                    None => name.to_owned(),
-                })
-                .collect();
-            shown.set_query(Some(&blanked.join("&")));
+        if has_secret {
+            shown.set_query(url.query().map(blanked).as_deref());
+        }
+        if in_fragment {
+            shown.set_fragment(url.fragment().map(blanked).as_deref());
         }
         RedactedUrl(shown.as_str().into())
     }
@@ -51,6 +49,15 @@ impl fmt::Debug for RedactedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
+}
+
+fn blanked(query: &str) -> String {
+    let blank = |(name, value): (&str, Option<&str>)| match value {
+        Some(_) if is_secret_name(name) => format!("{name}=***"),
+        Some(value) => format!("{name}={value}"),
+        None => name.to_owned(),
+    };
+    pairs(query).map(blank).collect::<Vec<_>>().join("&")
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -78,5 +85,6 @@ mod tests {
         assert_eq!(shown("http://h/p?a=1&b"), "http://h/p?a=1&b");
         assert_eq!(shown("http://me:pw@h/p"), "http://***@h/p");
         assert_eq!(shown("http://h/?page=2&access_token=abc&KEY=d&x"), "http://h/?page=2&access_token=***&KEY=***&x");
+        assert_eq!(shown("http://h/#access_token=abc&state=1"), "http://h/#access_token=***&state=1");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gannet_core::Headers;
 use gannet_core::headers::is_token;
 use gannet_core::redirect::RedirectPolicy;
+use gannet_core::retry::is_idempotent;
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Phase};
 use http::Method;
@@ -85,7 +86,7 @@ impl Request {
     /// Whether sending it twice is the same as sending it once: by its method (RFC 9110 §9.2.2), or because it
     /// carries an Idempotency-Key.
     pub fn is_repeatable(&self) -> bool {
-        is_idempotent(&self.method) || self.headers.contains("idempotency-key")
+        is_idempotent(self.method.as_str()) || self.headers.contains("idempotency-key")
     }
 }
 
@@ -334,10 +335,6 @@ pub(crate) fn check_url(url: &Url) -> Result<()> {
         return bad("the URL has no host".to_owned());
     }
     Ok(())
-}
-
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }
 
 /// The value of an Authorization field by user and password (RFC 7617), in UTF-8. It is a secret: append it as one.

@@ -96,6 +96,29 @@ impl Session {
     }
 }
 
+/// What both builders below let one choose.
+macro_rules! option_setters {
+    () => {
+        /// All options of the run.
+        pub fn options(mut self, options: BulkOptions) -> Self {
+            self.options = options;
+            self
+        }
+
+        /// How many requests run at once.
+        pub fn concurrency(mut self, most: usize) -> Self {
+            self.options.limits.concurrency = most;
+            self
+        }
+
+        /// How many run at once to one host.
+        pub fn per_host(mut self, most: usize) -> Self {
+            self.options.limits.per_host = Some(most);
+            self
+        }
+    };
+}
+
 /// Many requests whose outcomes are wanted together; see [`Session::fetch_all`].
 #[must_use = "nothing is sent before `await`"]
 #[derive(Debug)]
@@ -106,23 +129,7 @@ pub struct FetchAll {
 }
 
 impl FetchAll {
-    /// All options of the run.
-    pub fn options(mut self, options: BulkOptions) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// How many requests run at once.
-    pub fn concurrency(mut self, most: usize) -> Self {
-        self.options.limits.concurrency = most;
-        self
-    }
-
-    /// How many run at once to one host.
-    pub fn per_host(mut self, most: usize) -> Self {
-        self.options.limits.per_host = Some(most);
-        self
-    }
+    option_setters!();
 
     /// The outcomes in input order; the same as awaiting it. Dropping the future aborts everything in flight.
     pub async fn outcomes(self) -> Vec<Outcome> {
@@ -166,23 +173,7 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// All options of the run.
-    pub fn options(mut self, options: BulkOptions) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// How many requests run at once.
-    pub fn concurrency(mut self, most: usize) -> Self {
-        self.options.limits.concurrency = most;
-        self
-    }
-
-    /// How many run at once to one host.
-    pub fn per_host(mut self, most: usize) -> Self {
-        self.options.limits.per_host = Some(most);
-        self
-    }
+    option_setters!();
 
     /// Outcomes in input order instead of as they finish. At most four times `limits.concurrency` outcomes wait
     /// for their turn; beyond that nothing new is read, so one slow row holds back the input.

@@ -26,6 +26,7 @@ pub use gannet_core::retry::{Backoff, RetryPolicy, StatusSet, StatusSetError};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Serialize};
 
 /// How a bulk run is done. The defaults are those of the command.
@@ -61,7 +62,7 @@ impl Default for BulkOptions {
         BulkOptions {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
-            total: Some(Duration::from_secs(300)),
+            total: Timeouts::bulk().total,
             deadline: None,
             batch: None,
             fail_fast: false,
