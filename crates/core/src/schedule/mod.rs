@@ -302,6 +302,13 @@ impl Schedule {
         verdict
     }
 
+    /// A host that is not the row's own asked to be left alone for so long: one that answered behind a redirect.
+    /// Nothing is started on it before that has passed; an earlier hold is extended, never shortened.
+    pub fn on_hold(&mut self, host: &str, delay: Duration, now: Instant) {
+        let id = self.hosts.intern(host, now);
+        self.hosts[id].hold_until(later(now, delay));
+    }
+
     /// Ends the run early: nothing is started or read any more, what is in flight goes on, and rows that wait for
     /// a first or another attempt stay undone ([`Schedule::unfinished`]).
     pub fn stop(&mut self) {

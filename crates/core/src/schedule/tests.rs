@@ -543,3 +543,18 @@ fn a_row_that_this_machine_is_always_too_short_for_is_finished_with_that() {
     }
     assert!(now - began >= Duration::from_secs(300), "but not soon");
 }
+
+#[test]
+fn a_host_that_asked_behind_a_redirect_is_held_before_and_after_its_rows_are_read() {
+    let now = t0();
+    let mut schedule = Schedule::new(ScheduleOptions::default(), 1);
+    schedule.on_hold("b", Duration::from_secs(5), now);
+    schedule.on_hold("b", Duration::from_secs(1), now);
+    schedule.on_row(RowRef { index: 0, place: 0 }, "b", now);
+    schedule.on_end_of_input();
+    assert_eq!(schedule.poll(now), Action::WaitUntil(now + Duration::from_secs(5)), "never shortened");
+    schedule.on_hold("b", Duration::from_secs(9), now);
+    let at = now + Duration::from_secs(5);
+    assert_eq!(schedule.poll(at), Action::WaitUntil(now + Duration::from_secs(9)));
+    assert!(matches!(schedule.poll(now + Duration::from_secs(9)), Action::Start(_)));
+}

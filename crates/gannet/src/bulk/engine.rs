@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
+use gannet_core::retry::RetryPolicy;
 use gannet_core::schedule::{Action, Pause, RowRef, Schedule, ScheduleOptions, Verdict};
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ pub(super) struct Engine<S, K> {
     /// Why the run ends before all rows are done.
     pub(super) end: Option<End>,
     fail_fast: bool,
+    retry: RetryPolicy,
     batched: bool,
     /// When the coordinator will look again by itself.
     pub(super) timer: Option<Instant>,
@@ -78,6 +80,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             counts: Counts::default(),
             end: None,
             fail_fast: options.fail_fast,
+            retry: options.retry.clone(),
             batched: options.batch.is_some(),
             timer: None,
             extra: Vec::new(),
@@ -123,6 +126,11 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// An attempt is over: the row is finished, or will be started again.
     pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) {
         let Ended { ticket, facts, outcome, share } = ended;
+        if let Some(answered) = outcome.response.as_ref().filter(|response| response.redirected)
+            && let Some(delay) = self.retry.hold(&facts)
+        {
+            self.schedule.on_hold(host_key(&answered.final_url), delay, now.into_std());
+        }
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
             Verdict::Finished => self.finish(outcome),
             Verdict::Retry { .. } | Verdict::Requeued => {}

@@ -73,3 +73,17 @@ async fn the_next_batch_starts_when_the_last_row_of_the_one_before_is_done() {
         vec![((0..10).collect(), 10), ((10..20).collect(), 20), ((20..25).collect(), 25)];
     assert_eq!(*seen, expected, "at the end of each batch the server had seen its rows and no others");
 }
+
+#[tokio::test]
+async fn a_retry_after_behind_a_redirect_holds_the_host_that_sent_it() {
+    let origin = three_hosts().await;
+    let limited = |n: u32| origin.url_at(1, &format!("/limited?rate=1&burst=1&n={n}"));
+    let behind = origin.url_at(0, &format!("/redirect-to?url={}", limited(1).replace('&', "%26")));
+    let mut options = quick();
+    options.retry.attempts = 5;
+    let outcomes = session().fetch_all([limited(0), behind, limited(2)]).options(options).concurrency(1).await;
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
+    let seen = origin.stats().limited;
+    assert!(seen.refused > 0, "the limit was met");
+    assert_eq!(seen.early, 0, "one request at a time: none was under way when it became known");
+}
