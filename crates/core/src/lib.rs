@@ -5,6 +5,7 @@
 //! tested, fuzzed and simulated on virtual time.
 
 pub mod cookie;
+pub mod decimal;
 pub mod error;
 pub mod h1;
 pub mod headers;

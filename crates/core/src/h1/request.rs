@@ -1,5 +1,6 @@
 //! A request's head on its way out: one buffer, so that head and a small body leave in one write.
 
+use crate::decimal::write_decimal;
 use crate::headers::Headers;
 
 /// How the request's body is framed.
@@ -100,20 +101,6 @@ fn is_framing_field(name: &str) -> bool {
         17 => name.eq_ignore_ascii_case("transfer-encoding"),
         _ => false,
     }
-}
-
-fn write_decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use gannet_core::decimal::write_decimal;
 use serde::de::IgnoredAny;
 
 /// Writes a string with its quotes (RFC 8259 §7): only what must be escaped is.
@@ -24,26 +25,11 @@ pub(super) fn write_escaped(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Writes an integer.
-pub(super) fn write_integer(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
 /// Writes a duration in milliseconds with one decimal.
 pub(super) fn write_millis(elapsed: Duration, out: &mut Vec<u8>) {
     let tenths = (elapsed.as_nanos() + 50_000) / 100_000;
     let tenths = u64::try_from(tenths).unwrap_or(u64::MAX);
-    write_integer(tenths / 10, out);
+    write_decimal(out, tenths / 10);
     out.extend_from_slice(&[b'.', b'0' + (tenths % 10) as u8]);
 }
 
@@ -149,7 +135,7 @@ mod tests {
     fn integers_and_milliseconds_are_written_whole() {
         let mut out = Vec::new();
         for number in [0, 7, 10, 99, 1_000_000, u64::MAX] {
-            write_integer(number, &mut out);
+            write_decimal(&mut out, number);
             out.push(b' ');
         }
         assert_eq!(String::from_utf8(out).unwrap(), "0 7 10 99 1000000 18446744073709551615 ");

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gannet_core::decimal::write_decimal;
 use gannet_core::{ErrorKind, Headers, Phase};
 use serde::{Deserialize, Serialize};
 
-use super::json::{as_json, write_escaped, write_integer, write_millis, write_on_one_line, write_string};
+use super::json::{as_json, write_escaped, write_millis, write_on_one_line, write_string};
 use crate::bulk::{Fetched, Outcome};
 use crate::decode::charset;
 use crate::error::Error;
@@ -71,24 +72,24 @@ impl RowFormat {
     /// Appends the row with its line break; there is no other line break in it.
     pub fn render(&self, outcome: &Outcome, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"index\":");
-        write_integer(outcome.index, out);
+        write_decimal(out, outcome.index);
         if let Some(id) = &outcome.id {
             write_field("id", id, out);
         }
         if let (Some(line), Some(_)) = (outcome.line, &outcome.error) {
             out.extend_from_slice(b",\"line\":");
-            write_integer(line, out);
+            write_decimal(out, line);
         }
         write_field("url", &outcome.url, out);
         let status = outcome.status().or_else(|| outcome.error.as_ref().and_then(Error::status));
         if let Some(status) = status {
             out.extend_from_slice(b",\"status\":");
-            write_integer(u64::from(status.as_u16()), out);
+            write_decimal(out, u64::from(status.as_u16()));
         }
         let ok: &[u8] = if outcome.is_ok() { b",\"ok\":true" } else { b",\"ok\":false" };
         out.extend_from_slice(ok);
         out.extend_from_slice(b",\"attempts\":");
-        write_integer(u64::from(outcome.attempts), out);
+        write_decimal(out, u64::from(outcome.attempts));
         out.extend_from_slice(b",\"elapsed_ms\":");
         write_millis(outcome.elapsed, out);
         if let Some(error) = &outcome.error {
