@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gannet_origin::Origin;
 use rustix::process::Signal;
 
-use crate::gannet::{Running, wait_until};
+use crate::gannet::{Running, command, wait_until};
 
 #[test]
 fn the_first_signal_lets_what_runs_finish_and_starts_nothing_more() {
@@ -36,4 +36,28 @@ fn the_second_signal_ends_it_at_once() {
     let ran = running.end().assert_code(4);
     assert!(asked.elapsed() < Duration::from_secs(10), "it waited for the drain");
     assert_eq!(ran.rows().len(), 1, "{}", ran.text());
+}
+
+#[test]
+fn a_second_signal_ends_a_run_whose_output_nobody_reads_and_says_what_is_missing() {
+    let origin = Origin::start_blocking().unwrap();
+    let mut command = command(["fetch", &origin.url("/bytes/20000?n={1..5000}")]);
+    // The reading end is held and never read.
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    // 25 rows of 27 kB are ten times what the pipe holds.
+    wait_until("more is fetched than the pipe holds", || origin.stats().requests >= 25);
+    let pid = rustix::process::Pid::from_child(&child);
+    // Signals that follow each other closely may merge into one, and the first alone waits for the drain.
+    wait_until("it ends", || {
+        let _ = rustix::process::kill_process(pid, Signal::INT);
+        child.try_wait().unwrap().is_some()
+    });
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("not all of it is written"), "{said}");
+    drop(reader);
 }

@@ -330,8 +330,11 @@ async fn finish_output<S: Source, K: Sink>(
 async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>, drain_until: Option<Instant>) -> Finished<K> {
     let finished = finish_output(shared, drain_until).await;
     let mut engine = shared.lock();
-    if let Err(error) = finished {
-        engine.stop(End::OutputFailed(error));
+    // Also for a run that was stopped: that rows did not reach the output is what its user has to know.
+    if let Err(error) = finished
+        && !matches!(engine.end, Some(End::OutputFailed(_)))
+    {
+        engine.end = Some(End::OutputFailed(error));
     }
     let snapshot = engine.snapshot(Instant::now());
     let stopped = shared.signal.asked() != Asked::Nothing;
