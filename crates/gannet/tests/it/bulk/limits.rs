@@ -87,3 +87,22 @@ async fn a_retry_after_behind_a_redirect_holds_the_host_that_sent_it() {
     assert!(seen.refused > 0, "the limit was met");
     assert_eq!(seen.early, 0, "one request at a time: none was under way when it became known");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_a_small_pool_serves_many_requests_and_loses_no_slot() {
+    let origin = Origin::builder().listen("127.0.0.1:0").also_listen("127.0.0.2:0").start_blocking().unwrap();
+    let mut options = gannet::Options::default();
+    (options.connections.max, options.connections.max_per_host) = (6, Some(4));
+    let session = gannet::Session::new(options).unwrap();
+    // Some connections break on the way, so that slots are freed, reopened and handed on all the time.
+    let path = |n: usize| if n.is_multiple_of(10) { format!("/reset?n={n}") } else { format!("/items/{n}") };
+    let urls: Vec<String> = (0..3000).map(|n| origin.url_at(n % 2, &path(n))).collect();
+    let mut options = quick();
+    options.retry.attempts = 1;
+    let outcomes = session.fetch_all(&urls).options(options).concurrency(64).await;
+    assert_in_order(&outcomes);
+    assert_eq!(outcomes.iter().filter(|outcome| !outcome.is_ok()).count(), 300);
+    let pool = session.pool_stats();
+    assert_eq!((pool.open, pool.waiting), (pool.idle, 0));
+    assert!(pool.open <= 6, "{pool:?}");
+}
