@@ -67,9 +67,7 @@ impl Sending<'_> {
                 Decision::Deliver => return Ok((head, body)),
                 Decision::Follow(next) => next,
                 Decision::Fail(error) => {
-                    return Err(
-                        Error::new(ErrorKind::Redirect, Phase::Redirect, error.to_string()).with_kind(error.kind())
-                    );
+                    return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
             if head.persists {

@@ -131,15 +131,19 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
         let mut workers = JoinSet::new();
         let mut drain_until = None;
         loop {
-            let wait = start_workers(&shared, &mut workers);
+            // Asked first: what was stopped starts nothing more.
             let asked = shared.signal.asked();
-            if asked == Asked::Abort || shared.must_end_now() {
-                break;
-            }
             if asked == Asked::Stop && drain_until.is_none() {
                 drain_until = Some(later(Instant::now(), shared.sender.options.drain));
                 shared.lock().stop(End::Stopped);
-                continue;
+            }
+            if asked == Asked::Abort {
+                break;
+            }
+            let wait = start_workers(&shared, &mut workers);
+            // Asked after: looking for room may have found that the output failed.
+            if shared.must_end_now() {
+                break;
             }
             let until = match wait {
                 Next::Done => break,

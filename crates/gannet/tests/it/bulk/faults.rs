@@ -188,3 +188,33 @@ async fn a_redirect_whose_body_never_ends_is_followed_all_the_same() {
         assert_eq!(response.status().as_u16(), 200, "{head:?}");
     }
 }
+
+#[tokio::test]
+async fn a_run_that_was_stopped_before_it_began_asks_for_nothing() {
+    let origin = Origin::start().await.unwrap();
+    let run = Run::new(&session(), list([origin.url("/items/1")]), Completed::default(), quick());
+    run.control().stop();
+    assert!(matches!(run.drive().await.end, End::Stopped));
+    assert_eq!(origin.stats().requests, 0);
+}
+
+#[tokio::test]
+async fn an_output_that_fails_while_requests_hang_ends_the_run_at_once() {
+    /// As a pipe that is closed after the first row: found when looking for room, not by a push.
+    struct Closed(usize);
+    impl Sink for Closed {
+        fn push(&mut self, _outcome: Outcome) -> std::io::Result<()> {
+            self.0 += 1;
+            Ok(())
+        }
+
+        fn poll_room(&mut self, _cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
+            let closed = self.0 > 0;
+            std::task::Poll::Ready(if closed { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) })
+        }
+    }
+    let origin = Origin::start().await.unwrap();
+    let urls = [origin.url("/hang"), origin.url("/delay/0.05"), origin.url("/hang?n=2")];
+    let finished = Run::new(&session(), list(urls), Closed(0), quick()).drive().await;
+    assert!(matches!(finished.end, End::OutputFailed(error) if error.kind() == std::io::ErrorKind::BrokenPipe));
+}
