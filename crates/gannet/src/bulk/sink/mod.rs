@@ -4,6 +4,7 @@
 //! the outcomes to a Rust program.
 
 mod batch;
+mod codec;
 mod collect;
 mod histogram;
 mod hosts;
@@ -16,6 +17,7 @@ mod stats;
 mod writer;
 
 pub(crate) use batch::BatchSink;
+pub use codec::{Batch, Codec, RowReader};
 pub use collect::{ChannelSink, CollectSink, OutcomeReceiver};
 pub use histogram::Histogram;
 pub use output::Output;

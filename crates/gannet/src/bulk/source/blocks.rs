@@ -228,7 +228,7 @@ impl LineCount {
 }
 
 /// Appends up to `most` bytes from `place` on; fewer only at the end of the file.
-pub(super) fn read_at(file: &File, place: u64, most: usize, into: &mut Vec<u8>) -> io::Result<()> {
+pub(in crate::bulk) fn read_at(file: &File, place: u64, most: usize, into: &mut Vec<u8>) -> io::Result<()> {
     let before = into.len();
     into.resize(before + most, 0);
     let mut filled = before;

@@ -17,6 +17,7 @@ mod stdin;
 mod template;
 mod text;
 
+pub(in crate::bulk) use blocks::read_at;
 pub use defaults::{BodyTemplate, RequestDefaults};
 pub use given::{Format, Input, InputOptions};
 pub use input::InputSource;
