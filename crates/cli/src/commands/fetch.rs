@@ -122,7 +122,7 @@ fn open_input(args: &FetchArgs, session: &Session) -> anyhow::Result<InputSource
     });
     let timeouts = session.settings().timeouts.clone();
     let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), ..defaults(&args.request)? };
-    let options = InputOptions { base, first: args.input.first, format, defaults };
+    let options = InputOptions { base, first: args.input.first, format, defaults, spool: None };
     InputSource::open(inputs, options).map_err(|error| {
         // A file that cannot be read is no mistake of the command line; a template that cannot be filled is.
         let unreadable = args.input.inputs.iter().any(|arg| is_unreadable(&Input::from_arg(arg, has_base)));
