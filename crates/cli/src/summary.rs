@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use gannet::bulk::End;
-use gannet::bulk::sink::Summary;
+use gannet::bulk::sink::{Codec, Summary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
@@ -76,11 +76,17 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
     let Some(out) = args.output.file().filter(|_| args.output.format == FormatArg::Jsonl) else {
         return lines;
     };
+    let codec = Codec::of(out);
     let out = quoted(&out.display().to_string());
+    let jq = |filter: &str| match codec {
+        Codec::Plain => format!("jq {filter} {out}"),
+        Codec::Gzip => format!("gzip -dc {out} | jq {filter}"),
+        Codec::Zstd => format!("zstd -dc {out} | jq {filter}"),
+    };
     if report.failed() > 0 {
-        lines.push(format!("look at what failed:   jq -c 'select(.ok|not)' {out}"));
+        lines.push(format!("look at what failed:   {}", jq("-c 'select(.ok|not)'")));
         if only_urls(args) {
-            lines.push(format!("list the failed URLs:  jq -r 'select(.ok|not).url' {out} > failed.txt"));
+            lines.push(format!("list the failed URLs:  {} > failed.txt", jq("-r 'select(.ok|not).url'")));
             lines.push("try those again:       gannet fetch failed.txt -o again.jsonl".to_owned());
         }
     }
@@ -101,7 +107,9 @@ fn only_urls(args: &FetchArgs) -> bool {
         && request.data.is_none()
         && request.cookies.is_empty()
         && request.user.is_none();
-    let listed = |input: &String| input.contains("://") || input.ends_with(".txt");
+    let listed = |input: &String| {
+        input.contains("://") || [".txt", ".txt.gz", ".txt.zst"].iter().any(|suffix| input.ends_with(suffix))
+    };
     plain && args.input.url.is_none() && args.input.inputs.iter().all(listed)
 }
 

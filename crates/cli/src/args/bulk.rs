@@ -13,7 +13,8 @@ use super::{NetworkArgs, RequestArgs, TimeoutArgs};
 /// Fetch every URL of the input: one row of output for each
 ///
 /// INPUT is a URL, in which {1..20} and {a,b} expand; or a file: .txt with one URL a line, .jsonl with one request
-/// a line, .csv or .tsv with a header, together with --url; or - for stdin.
+/// a line, .csv or .tsv with a header, together with --url; or - for stdin. Files may be compressed (.txt.gz,
+/// .jsonl.zst), and OUT is if its name ends in .gz or .zst.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FetchArgs {

@@ -45,14 +45,12 @@ impl Codec {
     }
 
     /// Appends the rows to `out`, packed: as one whole member or frame, or as they are. Takes CPU time in proportion
-    /// to the rows and holds them packed once more; no rows are nothing.
+    /// to the rows and holds them packed once more. No rows are an empty member: a file without any is none of its
+    /// format.
     ///
     /// # Errors
     /// Memory for zstd cannot be had.
     pub fn encode(self, rows: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
         match self {
             Codec::Plain => out.extend_from_slice(rows),
             Codec::Gzip => {

@@ -26,7 +26,7 @@ pub use defaults::{BodyTemplate, RequestDefaults};
 pub use given::{Format, Input, InputOptions};
 pub use input::InputSource;
 pub use list::{ListSource, StreamSource, Target};
-pub use print::{Change, InputPrint, PrintKind};
+pub use print::{Change, InputPrint, PrintKind, digest};
 
 use std::io;
 use std::task::{Context, Poll};

@@ -98,6 +98,13 @@ impl InputSource {
     }
 }
 
+/// SHA-256 of the bytes, in 64 hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(bytes);
+    hex(context)
+}
+
 /// Where the bytes of an input come from.
 pub(super) enum Origin {
     Url(String),
@@ -114,7 +121,7 @@ impl Origin {
     fn print(&self) -> io::Result<InputPrint> {
         let (kind, name, size, digest, ends_line) = match self {
             Origin::Url(url) => {
-                let digest = hex(digest_of(url.as_bytes()));
+                let digest = digest(url.as_bytes());
                 (PrintKind::Url, None, url.len() as u64, digest, false)
             }
             Origin::File { path, file, size, .. } => {
@@ -122,7 +129,7 @@ impl Origin {
                 let (digest, last) = digest_of_file(file, *size).map_err(|error| self::named(&name, &error))?;
                 (PrintKind::File, Some(name), *size, digest, matches!(last, None | Some(b'\n')))
             }
-            Origin::Stream => (PrintKind::Stream, None, 0, hex(digest_of(b"")), true),
+            Origin::Stream => (PrintKind::Stream, None, 0, digest(b""), true),
         };
         Ok(InputPrint { kind, name, size, digest, ends_line })
     }
@@ -134,7 +141,7 @@ impl Origin {
         }
         match self {
             Origin::Stream => Ok(Change::Same),
-            Origin::Url(url) if hex(digest_of(url.as_bytes())) == known.digest => Ok(Change::Same),
+            Origin::Url(url) if digest(url.as_bytes()) == known.digest => Ok(Change::Same),
             Origin::Url(_) => Ok(differs(format!("{} is another URL now", self.name(number)))),
             Origin::File { file, size, is_packed, .. } => {
                 let name = self.name(number);
@@ -206,12 +213,6 @@ fn digest_of_file(file: &File, size: u64) -> io::Result<(String, Option<u8>)> {
         at += chunk.len() as u64;
     }
     Ok((hex(context), last))
-}
-
-fn digest_of(bytes: &[u8]) -> Context {
-    let mut context = Context::new(&SHA256);
-    context.update(bytes);
-    context
 }
 
 fn hex(context: Context) -> String {
