@@ -85,32 +85,24 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
     };
     if report.failed() > 0 {
         lines.push(format!("look at what failed:   {}", jq("-c 'select(.ok|not)'")));
-        if only_urls(args) {
-            lines.push(format!("list the failed URLs:  {} > failed.txt", jq("-r 'select(.ok|not).url'")));
-            lines.push("try those again:       gannet fetch failed.txt -o again.jsonl".to_owned());
-        }
+        lines.push(format!("ask those again:       {}", retry(args, report, &out)));
     }
     if !matches!(report.end, End::Complete) {
-        lines.push(format!("start over:            the same command with --fresh, which replaces {out}"));
+        let resume = if report.can_resume { "go on:                 the same command again" } else { return lines };
+        lines.push(resume.to_owned());
     }
     lines
 }
 
-/// Whether a row's URL says all there is to its request.
-fn only_urls(args: &FetchArgs) -> bool {
-    let request = &args.request;
-    let plain = request.method.is_none()
-        && request.headers.is_empty()
-        && request.query.is_empty()
-        && request.json.is_none()
-        && request.form.is_empty()
-        && request.data.is_none()
-        && request.cookies.is_empty()
-        && request.user.is_none();
-    let listed = |input: &String| {
-        input.contains("://") || [".txt", ".txt.gz", ".txt.zst"].iter().any(|suffix| input.ends_with(suffix))
-    };
-    plain && args.input.url.is_none() && args.input.inputs.iter().all(listed)
+/// The command that asks the failed rows again; what the state does not keep is to be filled in.
+fn retry(args: &FetchArgs, report: &Report, out: &str) -> String {
+    let mut given = Vec::new();
+    if args.input.inputs.iter().any(|input| input.contains("://")) {
+        given.push("INPUT…".to_owned());
+    }
+    given.extend(report.withheld.iter().map(|option| format!("{option} …")));
+    let rest = if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) };
+    format!("gannet retry {out} --where 'not ok'{rest}")
 }
 
 /// For a shell.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use gannet::bulk::{Rate, StatusSet};
 
 use super::values::{self, TimeLimit};
-use super::{NetworkArgs, RequestArgs, TimeoutArgs};
+use super::{NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
 
 /// Fetch every URL of the input: one row of output for each
 ///
@@ -39,6 +39,9 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -136,7 +139,7 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Replace OUT if it is there
+    /// Start over: OUT and its state are replaced
     #[arg(long, requires = "output")]
     pub(crate) fresh: bool,
 

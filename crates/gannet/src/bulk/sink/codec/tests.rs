@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 
+use super::reader::Batch;
 use super::*;
 
 const ALL: [Codec; 3] = [Codec::Plain, Codec::Gzip, Codec::Zstd];

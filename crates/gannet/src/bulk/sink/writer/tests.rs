@@ -79,14 +79,14 @@ fn a_row_is_written_without_waiting_for_more() {
 #[tokio::test]
 async fn a_slow_output_leaves_no_room_until_it_has_written() {
     let (writer, permit, writes) = gated();
-    let row = "x".repeat(CHUNK - 1) + "\n";
+    let row = "x".repeat(Pace::default().chunk - 1) + "\n";
     let mut pushed = 0;
     // At most what the thread holds, and what fills the buffer.
     let mut cx = Context::from_waker(Waker::noop());
     while writer.poll_room(&mut cx).is_ready() {
         push(&writer, &row).unwrap();
         pushed += row.len();
-        assert!(pushed <= 2 * (ROOM + row.len()), "bounded");
+        assert!(pushed <= 2 * (4 * Pace::default().chunk + row.len()), "bounded");
     }
     drop(writes);
     let room = poll_fn(|cx| {
