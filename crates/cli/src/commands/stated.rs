@@ -59,17 +59,37 @@ pub(crate) fn open(
     };
     let Some(Opened { mut state, mut prior, notes }) = opened else { return Ok(None) };
     prior.set_resend_in_doubt(args.state.resend_in_doubt);
-    for note in notes.iter().filter(|_| !args.output.quiet) {
-        tell(note);
-    }
-    if prior.done() > 0 && !args.output.quiet {
-        let total = source.total().map_or_else(String::new, |total| format!(" of {total}"));
-        let are = if prior.done() == 1 { "row is" } else { "rows are" };
-        tell(&format!("resuming {}: {}{total} {are} done", out.display(), prior.done()));
+    if !args.output.quiet {
+        notes.iter().for_each(|note| tell(note));
+        tell_prior(args, &prior, source, out);
     }
     state.keep_cookies(session).map_err(refused)?;
     let sink = RowSink::with_state(state, row_format(args))?;
     Ok(Some(Stated { sink, prior }))
+}
+
+/// What earlier runs left, as far as it matters to this one.
+fn tell_prior(args: &FetchArgs, prior: &Prior, source: &InputSource, out: &Path) {
+    match prior.in_doubt() {
+        0 => {}
+        rows if args.state.resend_in_doubt => {
+            tell(&format!("rows in doubt that are sent again, as --resend-in-doubt says: {rows}"));
+        }
+        rows => tell(&format!(
+            "rows that were under way when the last run was killed and must not be sent twice: {rows}; they are \
+             reported as in-doubt (--resend-in-doubt sends them again)"
+        )),
+    }
+    match prior.held_hosts() {
+        0 => {}
+        1 => tell("a host asked to be left alone (Retry-After), and still is"),
+        hosts => tell(&format!("{hosts} hosts asked to be left alone (Retry-After), and still are")),
+    }
+    if prior.done() > 0 {
+        let total = prior.wanted().or(source.total()).map_or_else(String::new, |total| format!(" of {total}"));
+        let are = if prior.done() == 1 { "row is" } else { "rows are" };
+        tell(&format!("resuming {}: {}{total} {are} done", out.display(), prior.done()));
+    }
 }
 
 /// How rows are written.

@@ -23,6 +23,8 @@ pub(super) struct Journal {
     clock: Clock,
     /// The rows that `pending` has.
     pending: HashSet<u64>,
+    /// The rows that `lost` has.
+    lost: Bits,
 }
 
 /// A row as the state keeps it.
@@ -55,15 +57,25 @@ impl Journal {
         if !mode.eq_ignore_ascii_case("wal") {
             return Err(super::error::cannot_lock(path, "no shared memory for its write-ahead log"));
         }
-        // NORMAL never corrupts, but syncs at checkpoints only (sqlite.org/pragma.html#pragma_synchronous).
-        let synchronous = if durability == Durability::Os { "NORMAL" } else { "FULL" };
-        db.execute_batch(&format!(
-            "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
-             PRAGMA temp_store = MEMORY;"
-        ))
+        // Deleted bytes are overwritten: rows that waited for their turn hold URLs.
+        db.execute_batch(
+            "PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;
+             PRAGMA secure_delete = ON;",
+        )
         .map_err(failed)?;
         db.set_prepared_statement_cache_capacity(32);
-        Ok(Journal { db, path: path.to_owned(), clock: Clock::default(), pending: HashSet::new() })
+        let (pending, lost) = (HashSet::new(), Bits::default());
+        let journal = Journal { db, path: path.to_owned(), clock: Clock::default(), pending, lost };
+        journal.survive(durability)?;
+        Ok(journal)
+    }
+
+    /// What the next commits survive. NORMAL never corrupts, but syncs at checkpoints only
+    /// (sqlite.org/pragma.html#pragma_synchronous).
+    pub(super) fn survive(&self, durability: Durability) -> Result<(), StateError> {
+        let synchronous = if durability == Durability::Os { "NORMAL" } else { "FULL" };
+        let set = self.db.execute_batch(&format!("PRAGMA synchronous = {synchronous}"));
+        set.map_err(|error| self.error(&error))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -87,7 +99,7 @@ impl Journal {
     /// Writes what happened, and the other figures with it, as one transaction.
     pub(super) fn commit(&mut self, page: &Page<'_>) -> Sql<()> {
         let transaction = self.db.transaction()?;
-        let (db, pending) = (&*transaction, &mut self.pending);
+        let (db, pending, lost) = (&*transaction, &mut self.pending, &mut self.lost);
         let mut names = page.names;
         for entry in page.entries {
             match entry {
@@ -97,6 +109,9 @@ impl Journal {
                     insert_done(db, page.table, done, host)?;
                     if pending.remove(&done.index) {
                         delete_pending(db, done.index)?;
+                    }
+                    if lost.remove(done.index) {
+                        delete_lost(db, done.index)?;
                     }
                 }
                 Entry::Started(index) => {
@@ -108,6 +123,9 @@ impl Journal {
                     delete_pending(db, *index)?;
                 }
                 Entry::Waiting(index, attempts) => {
+                    if lost.remove(*index) {
+                        delete_lost(db, *index)?;
+                    }
                     pending.insert(*index);
                     put_waiting(db, *index, *attempts)?;
                 }
@@ -129,13 +147,16 @@ impl Journal {
         transaction.commit()
     }
 
-    /// Rows that were read back from the output, with how far it goes.
-    pub(super) fn adopt(&mut self, table: Table, rows: &[Kept], end: u64) -> Result<(), StateError> {
+    /// Rows that were read back from the output, with how far it goes; those of `turned` have had their turn.
+    pub(super) fn adopt(&mut self, table: Table, rows: &[Kept], turned: &[u64], end: u64) -> Result<(), StateError> {
         self.transaction(|db| {
             for row in rows {
                 insert_kept(db, table, row)?;
                 delete_pending(db, row.index)?;
+                delete_lost(db, row.index)?;
             }
+            let mut forget = db.prepare_cached(r#"DELETE FROM held WHERE "index" = ?"#)?;
+            turned.iter().try_for_each(|index| forget.execute([index]).map(|_| ()))?;
             put(db, table.end(), &end)
         })
     }
@@ -161,6 +182,12 @@ impl Journal {
         Ok(pending)
     }
 
+    /// Rows that were done and that the output has lost.
+    pub(super) fn load_lost(&mut self) -> Sql<Bits> {
+        self.lost = self.indices("lost")?;
+        Ok(self.lost.clone())
+    }
+
     /// Hosts that asked to be left alone, and for how long they still do.
     pub(super) fn load_holds(&self) -> Sql<Vec<(String, Duration)>> {
         let mut statement = self.db.prepare("SELECT host, asked_ms, until_ms, boot, until_boot_ms FROM hold")?;
@@ -173,7 +200,7 @@ impl Journal {
         Ok(all.into_iter().filter(|(_, left)| !left.is_zero()).collect())
     }
 
-    /// The rows that wait for their turn, from the first on; only their indices.
+    /// A row that waits for its turn.
     pub(super) fn held_row(&self, index: u64) -> Sql<Vec<u8>> {
         self.db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
     }
@@ -219,6 +246,14 @@ impl Table {
         match self {
             Table::Outcome => "outcome",
             Table::Newer => "newer",
+        }
+    }
+
+    /// Under this name it is said that its output may not be what the state believes: all of it is read next time.
+    pub(super) fn suspect(self) -> &'static str {
+        match self {
+            Table::Outcome => "suspect",
+            Table::Newer => "newer_suspect",
         }
     }
 
@@ -284,6 +319,11 @@ fn insert_kept(db: &Connection, table: Table, kept: &Kept) -> Sql<()> {
 
 fn delete_pending(db: &Connection, index: u64) -> Sql<()> {
     db.prepare_cached(r#"DELETE FROM pending WHERE "index" = ?"#)?.execute([index])?;
+    Ok(())
+}
+
+fn delete_lost(db: &Connection, index: u64) -> Sql<()> {
+    db.prepare_cached(r#"DELETE FROM lost WHERE "index" = ?"#)?.execute([index])?;
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use gannet_core::reorder::{Ready, Reorder, SpillAt};
 use super::data::DataFile;
 use super::error::as_io;
 use super::journal::{Journal, Page, Table, put};
-use super::recover::SUSPECT;
 use super::{Durability, Lock, merge};
+use crate::bulk::prior::Bits;
 use crate::bulk::sink::{Batch, BatchWriter, Done, Entry};
 use crate::session::Session;
 
@@ -35,7 +35,8 @@ pub(super) struct Recorder {
 pub(super) struct Cookies {
     pub(super) session: Session,
     pub(super) changes: u64,
-    pub(super) written: Instant,
+    /// None where they are to be written however soon.
+    pub(super) written: Option<Instant>,
 }
 
 /// Rows that wait for their turn. All of them stand in the state from the commit on that finished them; those that
@@ -43,7 +44,9 @@ pub(super) struct Cookies {
 #[derive(Debug)]
 pub(super) struct Turns {
     reorder: Reorder<Vec<u8>>,
-    /// The rows whose turn has come.
+    /// Rows that stand in the output since an earlier run: their turn is over.
+    in_output: Bits,
+    /// Rows whose turn has come.
     ready: Vec<u8>,
     /// Whether the state may hold rows that had their turn.
     held_any: bool,
@@ -57,11 +60,15 @@ impl BatchWriter for Recorder {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.ordered.is_some() {
-            // Rows that waited in the state since an earlier run, and whose turn no new row has brought.
+        if let Some(cookies) = &mut self.cookies {
+            cookies.written = None;
+        }
+        // Cookies that changed since they were written; rows that waited in the state since an earlier run, and whose
+        // turn no new row has brought.
+        self.record(&mut Batch::default())?;
+        if self.data.end_empty().map_err(|error| named(self.data.path(), &error))? {
             self.record(&mut Batch::default())?;
         }
-        self.data.end_empty().map_err(|error| named(self.data.path(), &error))?;
         if self.table == Table::Newer {
             merge::merge_when_done(&mut self.journal, &self.data).map_err(io::Error::other)?;
         }
@@ -71,15 +78,12 @@ impl BatchWriter for Recorder {
 
 impl Recorder {
     fn record(&mut self, batch: &mut Batch) -> io::Result<()> {
-        let rows: &[u8] = match &mut self.ordered {
-            None => &batch.rows,
-            Some(turns) => {
-                turns.take(batch, &self.journal)?;
-                &turns.ready
-            }
-        };
-        self.data.append(rows).map_err(|error| named(self.data.path(), &error))?;
-        if self.durability != Durability::Os && !rows.is_empty() {
+        let before = self.data.end();
+        match &mut self.ordered {
+            None => append(&mut self.data, &batch.rows)?,
+            Some(turns) => turns.take(batch, &self.journal, &mut self.data)?,
+        }
+        if self.durability != Durability::Os && self.data.end() != before {
             self.sync()?;
         }
         let held = self.ordered.as_ref().map(|turns| turns.held(batch)).unwrap_or_default();
@@ -104,71 +108,89 @@ impl Recorder {
         let synced = self.data.sync();
         if synced.is_err() {
             // What the kernel could not write it may believe written (Rebello et al., ATC 2020).
-            let _ = self.journal.transaction(|db| put(db, SUSPECT, &true));
+            let table = self.table;
+            let _ = self.journal.transaction(|db| put(db, table.suspect(), &true));
         }
         synced.map_err(|error| named(self.data.path(), &error))
     }
 }
 
 impl Cookies {
-    /// The jar as it is now, if it has changed; at most once a second.
+    /// The jar as it is now, if it has changed; a large one at most once a second.
     fn changed(&mut self) -> Option<String> {
         let jar = self.session.cookies();
-        if jar.changes() == self.changes || self.written.elapsed() < COOKIES_EVERY {
+        let is_soon = self.written.is_some_and(|at| at.elapsed() < COOKIES_EVERY);
+        if jar.changes() == self.changes || (is_soon && jar.len() > MANY_COOKIES) {
             return None;
         }
         self.changes = jar.changes();
-        self.written = Instant::now();
+        self.written = Some(Instant::now());
         serde_json::to_string(&jar.iter().collect::<Vec<_>>()).ok()
     }
 }
 
 const COOKIES_EVERY: Duration = Duration::from_secs(1);
+/// A jar of so many is written in well under a millisecond.
+const MANY_COOKIES: usize = 200;
 
 impl Turns {
-    /// The next turn is that of `next`; these rows wait in the state.
-    pub(super) fn new(next: u64, held: impl Iterator<Item = u64>, memory: u64) -> Self {
-        let mut reorder = Reorder::new(next, usize::try_from(memory).unwrap_or(usize::MAX));
+    /// Rows of `in_output` have had their turn, and those of `held` wait for it in the state.
+    pub(super) fn new(in_output: Bits, held: impl Iterator<Item = u64>, memory: u64) -> Self {
+        let mut reorder = Reorder::new(0, usize::try_from(memory).unwrap_or(usize::MAX));
         let mut held_any = false;
         for index in held {
             reorder.on_spilled(index, IN_STATE);
             held_any = true;
         }
-        Turns { reorder, ready: Vec::new(), held_any }
+        Turns { reorder, in_output, ready: Vec::new(), held_any }
     }
 
-    /// Takes the batch's rows, and gathers those whose turn has come.
-    fn take(&mut self, batch: &Batch, journal: &Journal) -> io::Result<()> {
-        self.ready.clear();
-        self.ready.shrink_to(KEPT);
-        self.gather(journal)?;
+    /// Takes the batch's rows, and appends those whose turn has come.
+    fn take(&mut self, batch: &Batch, journal: &Journal, data: &mut DataFile) -> io::Result<()> {
+        self.gather(journal, data)?;
         let mut start = 0;
         for done in finished(batch) {
             let row = &batch.rows[start..start + done.row];
             start += done.row;
             if done.index == self.reorder.next_index() {
-                self.ready.extend_from_slice(row);
                 self.reorder.skip();
-                self.gather(journal)?;
+                self.give(row, data)?;
+                self.gather(journal, data)?;
             } else {
                 self.reorder.push(done.index, row.to_vec(), row.len() + ENTRY);
             }
         }
-        Ok(())
+        self.flush(data)
     }
 
     /// Gathers the waiting rows whose turn has come.
-    fn gather(&mut self, journal: &Journal) -> io::Result<()> {
-        while let Some((index, ready)) = self.reorder.pop_ready() {
-            match ready {
-                Ready::Held(row) => self.ready.extend_from_slice(&row),
-                Ready::Spilled(_) => {
+    fn gather(&mut self, journal: &Journal, data: &mut DataFile) -> io::Result<()> {
+        loop {
+            while self.in_output.has(self.reorder.next_index()) {
+                self.reorder.skip();
+            }
+            match self.reorder.pop_ready() {
+                None => return Ok(()),
+                Some((_, Ready::Held(row))) => self.give(&row, data)?,
+                Some((index, Ready::Spilled(_))) => {
                     let row = journal.held_row(index).map_err(|error| as_io(journal.path(), &error))?;
-                    self.ready.extend_from_slice(&row);
+                    self.give(&row, data)?;
                 }
             }
         }
-        Ok(())
+    }
+
+    /// The row's turn has come. Written piece by piece: one row may bring that of everything behind it.
+    fn give(&mut self, row: &[u8], data: &mut DataFile) -> io::Result<()> {
+        self.ready.extend_from_slice(row);
+        if self.ready.len() < PIECE { Ok(()) } else { self.flush(data) }
+    }
+
+    fn flush(&mut self, data: &mut DataFile) -> io::Result<()> {
+        let appended = append(data, &self.ready);
+        self.ready.clear();
+        self.ready.shrink_to(PIECE);
+        appended
     }
 
     /// The batch's rows that wait still.
@@ -194,6 +216,10 @@ impl Turns {
     }
 }
 
+fn append(data: &mut DataFile, rows: &[u8]) -> io::Result<()> {
+    data.append(rows).map_err(|error| named(data.path(), &error))
+}
+
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
@@ -209,5 +235,5 @@ fn finished(batch: &Batch) -> impl Iterator<Item = &Done> {
 const IN_STATE: SpillAt = SpillAt { offset: 0, len: 0 };
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
-/// Room for rows whose turn has come that is kept.
-const KEPT: usize = 8 << 20;
+/// Rows whose turn has come are written by so much.
+const PIECE: usize = 1 << 20;
