@@ -47,9 +47,9 @@ proptest! {
             let done: BTreeSet<u64> = done(&opened, 30).into_iter().collect();
             let left: Vec<u64> = order.iter().copied().filter(|index| !done.contains(index)).take(kill.rows).collect();
             let (committed, more) = left.split_at(left.len().saturating_sub(kill.uncommitted));
-            run(opened, committed, size);
+            drop(run(opened, committed, size));
             let known = place.save();
-            run(place.open(turns), more, size);
+            drop(run(place.open(turns), more, size));
             let mut files = place.save();
             files.insert(path_of(&place.out), known[&path_of(&place.out)].clone());
             let out = files.get_mut(&place.out).unwrap();
@@ -63,7 +63,7 @@ proptest! {
         let opened = place.open(turns);
         let done: BTreeSet<u64> = done(&opened, 30).into_iter().collect();
         let left: Vec<u64> = order.iter().copied().filter(|index| !done.contains(index)).collect();
-        run(opened, &left, size);
+        run(opened, &left, size).finish().unwrap();
         let mut rows = indices(&place.rows());
         if !is_ordered {
             rows.sort_unstable();
@@ -73,11 +73,12 @@ proptest! {
     }
 }
 
-fn run(opened: Opened, rows: &[u64], size: usize) {
+fn run(opened: Opened, rows: &[u64], size: usize) -> Box<dyn BatchWriter> {
     let mut writer = opened.state.into_writer();
     for rows in rows.chunks(size) {
         write(&mut *writer, batch(rows, 1));
     }
+    writer
 }
 
 /// The rows that are whole, and those that wait for their turn, are done; no others.
