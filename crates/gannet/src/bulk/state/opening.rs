@@ -80,6 +80,11 @@ impl Opening {
         Ok(Opening { out: out.to_owned(), journal, lock, durability, known, is_fresh: fresh })
     }
 
+    /// The output that it belongs to.
+    pub fn output(&self) -> &Path {
+        &self.out
+    }
+
     /// What the run is known by; none for one that is new or starts over.
     pub fn known(&self) -> Option<&Identity> {
         self.known.as_ref().filter(|_| !self.is_fresh)
@@ -122,7 +127,7 @@ impl Opening {
                 journal::put_identity(db, identity)
             })?;
         }
-        let data = self.output()?;
+        let data = self.data()?;
         self.opened(data, Table::Outcome, turns)
     }
 
@@ -139,7 +144,7 @@ impl Opening {
         self.finish_merge()?;
         // The run's own output first: what a kill left in it is brought together.
         let mut known = self.known_rows(Table::Outcome)?;
-        let mut data = self.output()?;
+        let mut data = self.data()?;
         recover(&mut self.journal, &mut data, Table::Outcome, &mut known)?;
         self.choose(condition, &known)?;
         if self.count("again")? == 0 {
@@ -179,7 +184,7 @@ impl Opening {
     }
 
     /// The output, there and as long as it should be at least once was.
-    fn output(&mut self) -> Result<DataFile, StateError> {
+    fn data(&mut self) -> Result<DataFile, StateError> {
         let io = |error: io::Error| StateError::io(&self.out, &error);
         let figure = |name| get::<i64>(&self.journal.db, name).map_err(|error| self.journal.error(&error));
         let (end, empty) = (figure("end")?.unwrap_or(0), figure("empty_output")?.unwrap_or(0) != 0);
