@@ -4,6 +4,8 @@ mod doors;
 mod faults;
 mod limits;
 mod retries;
+#[cfg(feature = "state")]
+mod state;
 
 use gannet::bulk::{BulkOptions, Outcome};
 use gannet::{ErrorKind, Options, Session};
