@@ -54,4 +54,5 @@ lesson! {
     11 "the comparison" ex11_comparison::compare;
     12 "the mistakes" ex12_mistakes::stock;
     13 "the blocking door" ex13_blocking::names;
+    14 "a run that survives" ex14_resume::in_portions;
 }

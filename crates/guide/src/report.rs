@@ -47,6 +47,18 @@ impl From<serde_json::Error> for Problem {
     }
 }
 
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Problem::Other(error.to_string())
+    }
+}
+
+impl From<gannet::bulk::state::StateError> for Problem {
+    fn from(error: gannet::bulk::state::StateError) -> Self {
+        Problem::Other(error.to_string())
+    }
+}
+
 /// One check.
 #[derive(Clone, Debug)]
 pub struct Checked {

@@ -14,6 +14,7 @@ pub mod ex10_batches;
 pub mod ex11_comparison;
 pub mod ex12_mistakes;
 pub mod ex13_blocking;
+pub mod ex14_resume;
 
 use gannet::{Options, Session};
 use gannet_origin::Origin;

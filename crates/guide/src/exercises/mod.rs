@@ -13,3 +13,4 @@ pub mod ex10_batches;
 pub mod ex11_comparison;
 pub mod ex12_mistakes;
 pub mod ex13_blocking;
+pub mod ex14_resume;

@@ -143,7 +143,7 @@ fn without_indentation(text: &str) -> String {
 /// The long options, as they are defined: by the name of a field, or by a name of their own.
 fn options_of_the_command() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
-    for file in ["mod", "bulk", "request"] {
+    for file in ["mod", "bulk", "request", "state"] {
         let text = read(&root().join(format!("crates/cli/src/args/{file}.rs")));
         let fields = text.lines().filter_map(|line| line.trim().strip_prefix("pub(crate) ")?.split(": ").next());
         known.extend(fields.map(|field| format!("--{}", field.replace('_', "-"))));

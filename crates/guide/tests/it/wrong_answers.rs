@@ -1,9 +1,13 @@
 //! The checks find the mistakes they are there for: answers that look right, each with what it gets wrong.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
-use gannet::bulk::{BulkOptions, Fetched, Outcome};
+use gannet::bulk::sink::{RowFormat, RowSink};
+use gannet::bulk::source::{Input, InputOptions, InputSource};
+use gannet::bulk::state::{Durability, Identity, Opening};
+use gannet::bulk::{BulkOptions, End, Fetched, Outcome, Run};
 use gannet::{ErrorKind, Options, RequestBuilder, Response, Session, blocking};
 use gannet_guide::checks::ex01_session::Visit;
 use gannet_guide::checks::ex03_response::Page;
@@ -205,4 +209,39 @@ fn a_blocking_loop_is_found() {
         Ok(names)
     });
     assert_eq!(failed(&report), ["they are fetched at once"]);
+}
+
+#[test]
+fn a_run_that_starts_anew_and_one_that_takes_any_input_are_found() {
+    let report = checks::ex14_resume::check(&async |session: &Session, urls: &Path, out: &Path, patience: Duration| {
+        let text = std::fs::read_to_string(urls)?;
+        let fetched = session.fetch_all(text.lines()).await;
+        std::fs::write(out, fetched.iter().map(|row| format!("{{\"index\":{}}}\n", row.index)).collect::<String>())?;
+        Ok(patience > Duration::from_secs(1))
+    });
+    let wanted = [
+        "it stops when its time is up",
+        "called again it comes to its end",
+        "nothing is asked twice",
+        "another input is refused",
+    ];
+    assert_eq!(failed(&report), wanted);
+
+    let report = checks::ex14_resume::check(&async |session: &Session, urls: &Path, out: &Path, patience: Duration| {
+        let source = InputSource::open(vec![Input::File(urls.into())], InputOptions::default())?;
+        let opened = Opening::begin(out, Durability::Group, false)?.run(&Identity::default(), None)?;
+        let sink = RowSink::with_state(opened.state, RowFormat::default())?;
+        let run = Run::new(session, source, sink, BulkOptions::default()).resume(opened.prior);
+        let control = run.control();
+        let mut drive = std::pin::pin!(run.drive());
+        let finished = tokio::select! {
+            finished = &mut drive => finished,
+            () = tokio::time::sleep(patience) => {
+                control.stop();
+                drive.await
+            }
+        };
+        Ok(matches!(finished.end, End::Complete))
+    });
+    assert_eq!(failed(&report), ["another input is refused"]);
 }
