@@ -81,24 +81,32 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// Whether the request may be sent twice: [`is_idempotent`], or it carries an Idempotency-Key.
     pub repeatable: bool,
+    /// From the start of the attempt to the response head; `None` if none came or it is not known.
+    pub latency: Option<Duration>,
 }
 
 impl Outcome {
     /// A whole response; a status of 400 or more is the error kind `status`. Repeatable.
     pub fn response(status: u16) -> Self {
         let error = (status >= 400).then_some(ErrorKind::Status);
-        Outcome { error, status: Some(status), retry_after: None, repeatable: true }
+        Outcome { error, status: Some(status), repeatable: true, ..Outcome::default() }
     }
 
     /// No whole response. Repeatable.
     pub fn failure(kind: ErrorKind) -> Self {
-        Outcome { error: Some(kind), status: None, retry_after: None, repeatable: true }
+        Outcome { error: Some(kind), repeatable: true, ..Outcome::default() }
     }
 
     /// The same with this Retry-After.
     #[must_use]
     pub fn retry_after(self, delay: Option<Duration>) -> Self {
         Outcome { retry_after: delay, ..self }
+    }
+
+    /// The same, with this time to the response head.
+    #[must_use]
+    pub fn latency(self, latency: Option<Duration>) -> Self {
+        Outcome { latency, ..self }
     }
 
     /// The same, of a request that may or may not be sent twice.

@@ -8,9 +8,11 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::memory::Memory;
 use super::rows::RowQueue;
 use super::waiting::{Key, Timers, Try, Waiting};
-use crate::limit::{Rate, RateGate};
+use crate::limit::{Learnt, Load, Pace, Rate, RateGate};
+use crate::retry::Outcome;
 
 /// Where a host stands with the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub(super) struct Host {
     due_live: u32,
     hold: Option<Instant>,
     gate: Option<RateGate>,
+    /// Attempts started, up to where the pace takes over.
+    starts: u8,
+    pace: Option<Box<Pace>>,
 }
 
 impl Host {
@@ -50,6 +55,8 @@ impl Host {
             due_live: 0,
             hold: None,
             gate: rate.map(RateGate::new),
+            starts: 0,
+            pace: None,
         }
     }
 
@@ -67,7 +74,41 @@ impl Host {
     /// When the next start is allowed; not after `now` means now.
     pub(super) fn opens_at(&self, now: Instant) -> Instant {
         let gate = self.gate.as_ref().map_or(now, |gate| gate.next(now));
+        let gate = self.pace.as_ref().map_or(gate, |pace| gate.max(pace.opens_at(now)));
         self.hold.map_or(gate, |hold| hold.max(gate))
+    }
+
+    /// Whether the fixed rate allows no start now.
+    pub(super) fn is_over_rate(&self, now: Instant) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.next(now) > now)
+    }
+
+    /// Whether one more may be in flight.
+    pub(super) fn has_room(&self, per_host: u32) -> bool {
+        self.in_flight < per_host && self.pace.as_ref().is_none_or(|pace| pace.allows(self.in_flight))
+    }
+
+    pub(super) fn pace(&self) -> Option<&Pace> {
+        self.pace.as_deref()
+    }
+
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.pace = Some(Box::new(pace));
+    }
+
+    /// What is adapted to begins with the fifth start, or the first word of trouble: most hosts of a large run have
+    /// a row or two, and cost nothing.
+    fn pace_anew(&mut self, now: Instant) -> &mut Pace {
+        let answered = u32::from(self.starts).saturating_sub(self.in_flight);
+        self.pace.get_or_insert_with(|| Box::new(Pace::new(FREE_STARTS.into(), answered, now)))
+    }
+
+    /// An attempt begun at `started` has ended; it is still counted as in flight.
+    pub(super) fn on_outcome(&mut self, started: Instant, outcome: &Outcome, ceiling: u32, now: Instant) {
+        let load = Load { in_flight: self.in_flight, ceiling };
+        if self.pace.is_some() || Pace::is_needed(outcome) {
+            self.pace_anew(now).on_outcome(started, outcome, load, now);
+        }
     }
 
     pub(super) fn hold(&self) -> Option<Instant> {
@@ -79,9 +120,18 @@ impl Host {
         self.hold = self.hold.max(Some(until));
     }
 
-    pub(super) fn on_start(&mut self, now: Instant) {
+    /// Counts a start, in flight already.
+    pub(super) fn on_start(&mut self, adaptive: bool, now: Instant) {
         if let Some(gate) = &mut self.gate {
             gate.take(now);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.on_start(now);
+        } else if adaptive {
+            self.starts += 1;
+            if self.starts == FREE_STARTS {
+                self.pace_anew(now);
+            }
         }
     }
 
@@ -124,6 +174,7 @@ impl Host {
             && self.backlog() == 0
             && self.hold.is_none_or(|hold| hold <= now)
             && self.gate.as_ref().is_none_or(|gate| gate.is_whole(now))
+            && self.pace.as_ref().is_none_or(|pace| pace.opens_at(now) <= now)
     }
 }
 
@@ -135,6 +186,8 @@ pub(super) struct Hosts {
     names: HashMap<Arc<str>, u32, Seed>,
     rate: Option<Rate>,
     sweep_at: usize,
+    /// What was learnt of hosts that have no slot.
+    memory: Memory,
 }
 
 impl Hosts {
@@ -145,6 +198,7 @@ impl Hosts {
             names: HashMap::with_hasher(Seed(seed)),
             rate,
             sweep_at: FIRST_SWEEP,
+            memory: Memory::new(seed),
         }
     }
 
@@ -165,9 +219,27 @@ impl Hosts {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("invariant: fewer than 2^32 hosts at once")
         });
-        self.slots[id as usize] = Some(Host::new(name.clone(), self.rate));
+        let mut host = Host::new(name.clone(), self.rate);
+        if let Some(learnt) = self.memory.take(&name) {
+            host.set_pace(Pace::taught(&learnt, now));
+        }
+        self.slots[id as usize] = Some(host);
         self.names.insert(name, id);
         id
+    }
+
+    /// What is known of a host from before.
+    pub(super) fn teach(&mut self, name: &str, learnt: Learnt, now: Instant) {
+        match self.names.get(name).copied() {
+            Some(id) => self[id].set_pace(Pace::taught(&learnt, now)),
+            None => self.memory.keep(name.into(), learnt),
+        }
+    }
+
+    /// What was learnt, host by host.
+    pub(super) fn learnt(&self) -> impl Iterator<Item = (&str, Learnt)> {
+        let live = self.iter().filter_map(|host| Some((&*host.name, host.pace()?.learnt()?)));
+        live.chain(self.memory.iter())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Host> {
@@ -183,6 +255,9 @@ impl Hosts {
             {
                 self.names.remove(&host.name);
                 self.free.push(id);
+                if let Some(learnt) = host.pace().and_then(Pace::learnt) {
+                    self.memory.keep(host.name, learnt);
+                }
             }
         }
         self.sweep_at = (self.names.len() * 2).max(FIRST_SWEEP);
@@ -206,7 +281,7 @@ impl IndexMut<u32> for Hosts {
 /// Hashes names by folded multiplication, eight bytes at a time: each row is looked up once, so it had better be cheap.
 /// Seeded, so that no input collides in every run.
 #[derive(Clone, Copy, Debug)]
-struct Seed(u64);
+pub(super) struct Seed(pub(super) u64);
 
 impl BuildHasher for Seed {
     type Hasher = Folded;
@@ -216,7 +291,7 @@ impl BuildHasher for Seed {
     }
 }
 
-struct Folded(u64);
+pub(super) struct Folded(u64);
 
 impl Hasher for Folded {
     fn write(&mut self, bytes: &[u8]) {
@@ -246,6 +321,9 @@ const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Rows in backoff at one host above which its fresh rows wait. At 80 bytes each, 1.3 MB.
 const MOST_BACKING_OFF: u32 = 16_384;
+
+/// Attempts that a host gets without a pace being kept for it.
+const FREE_STARTS: u8 = 4;
 
 /// Hosts below this many are kept even if idle: most come again.
 const FIRST_SWEEP: usize = 16_384;

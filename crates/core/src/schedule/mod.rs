@@ -9,6 +9,8 @@
 mod batch;
 mod host;
 mod limited;
+mod memory;
+mod polite;
 mod rows;
 mod shortage;
 mod waiting;
@@ -20,11 +22,12 @@ use std::time::{Duration, Instant};
 use batch::Batch;
 use host::{Hosts, Stand};
 pub use limited::LimitedBy;
+pub use polite::PolitenessOptions;
 use shortage::Shortage;
 use waiting::{Timers, Try, Waiting, Wake};
 
 use crate::ErrorKind;
-use crate::limit::Limits;
+use crate::limit::{Learnt, Limits};
 pub use crate::retry::Outcome;
 use crate::retry::{RetryPolicy, Rng};
 
@@ -39,6 +42,8 @@ pub struct ScheduleOptions {
     pub limits: Limits,
     /// Which outcomes are tried again, and when.
     pub retry: RetryPolicy,
+    /// What is adapted to each host below the limits.
+    pub polite: PolitenessOptions,
     /// Rows per batch: the next batch is read when the last row of the one before is finished. Default none.
     pub batch: Option<NonZeroU64>,
     /// The time for one row from the start of its first attempt, with all retries and waits. Default none.
@@ -104,17 +109,20 @@ pub struct Start {
 /// Proof of an attempt in flight; spent by [`Schedule::on_outcome`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Ticket(Try);
+pub struct Ticket {
+    under_way: Try,
+    started: Instant,
+}
 
 impl Ticket {
     /// The row that is under way.
     pub fn row(&self) -> RowRef {
-        self.0.row
+        self.under_way.row
     }
 
     /// The number of the attempt, from 1.
     pub fn attempt(&self) -> u32 {
-        self.0.attempt
+        self.under_way.attempt
     }
 }
 
@@ -150,6 +158,8 @@ pub struct Schedule {
     options: ScheduleOptions,
     concurrency: usize,
     per_host: u32,
+    /// The smaller of the two: the most that one host can get.
+    ceiling: u32,
     rng: Rng,
     hosts: Hosts,
     /// Hosts that can take a row, each in line once.
@@ -180,10 +190,12 @@ enum Input {
 impl Schedule {
     /// A run that has read nothing yet. The seed spreads the backoff.
     pub fn new(options: ScheduleOptions, seed: u64) -> Self {
+        let concurrency = options.limits.concurrency.max(1);
         let per_host = options.limits.per_host.unwrap_or(usize::MAX).max(1);
         Schedule {
-            concurrency: options.limits.concurrency.max(1),
+            concurrency,
             per_host: u32::try_from(per_host).unwrap_or(u32::MAX),
+            ceiling: u32::try_from(per_host.min(concurrency)).unwrap_or(u32::MAX),
             rng: Rng::new(seed),
             hosts: Hosts::new(options.limits.rate, seed),
             ready: VecDeque::new(),
@@ -279,9 +291,12 @@ impl Schedule {
     /// An attempt has ended. What becomes of the row is the answer.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is spent")]
     pub fn on_outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Verdict {
-        let Ticket(done) = ticket;
+        let Ticket { under_way: done, started } = ticket;
         self.in_flight -= 1;
         let host = &mut self.hosts[done.host];
+        if self.options.polite.adaptive {
+            host.on_outcome(started, &outcome, self.ceiling, now);
+        }
         host.in_flight -= 1;
         if let Some(hold) = self.options.retry.hold(&outcome) {
             host.hold_until(later(now, hold));
@@ -307,6 +322,18 @@ impl Schedule {
     pub fn on_hold(&mut self, host: &str, delay: Duration, now: Instant) {
         let id = self.hosts.intern(host, now);
         self.hosts[id].hold_until(later(now, delay));
+    }
+
+    /// What was learnt of the hosts that gave trouble: to be given to [`Schedule::teach`] of the next run.
+    pub fn learnt(&self) -> impl Iterator<Item = (&str, Learnt)> {
+        self.hosts.learnt()
+    }
+
+    /// What a run before this one has learnt of a host. Of at most 65,536 hosts it is remembered.
+    pub fn teach(&mut self, host: &str, learnt: Learnt, now: Instant) {
+        if self.options.polite.adaptive {
+            self.hosts.teach(host, learnt, now);
+        }
     }
 
     /// Ends the run early: nothing is started or read any more, what is in flight goes on, and rows that wait for
@@ -381,7 +408,7 @@ impl Schedule {
     /// Puts an idle host that has something to start in line, or to sleep until it may start it.
     fn settle(&mut self, id: u32, now: Instant) {
         let host = &mut self.hosts[id];
-        if host.stand != Stand::Idle || !host.has_work() || host.in_flight >= self.per_host {
+        if host.stand != Stand::Idle || !host.has_work() || !host.has_room(self.per_host) {
             return;
         }
         let opens = host.opens_at(now);
@@ -399,7 +426,7 @@ impl Schedule {
             let host = &mut self.hosts[id];
             host.stand = Stand::Idle;
             // A hold may have come while the host stood in line.
-            if !host.has_work() || host.in_flight >= self.per_host || host.opens_at(now) > now {
+            if !host.has_work() || !host.has_room(self.per_host) || host.opens_at(now) > now {
                 self.settle(id, now);
                 continue;
             }
@@ -413,11 +440,11 @@ impl Schedule {
                 }
             };
             host.in_flight += 1;
-            host.on_start(now);
+            host.on_start(self.options.polite.adaptive, now);
             self.in_flight += 1;
             self.settle(id, now);
             let Try { row, attempt, deadline, .. } = next;
-            return Some(Start { row, attempt, deadline, ticket: Ticket(next) });
+            return Some(Start { row, attempt, deadline, ticket: Ticket { under_way: next, started: now } });
         }
         None
     }

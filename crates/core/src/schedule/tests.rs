@@ -22,7 +22,12 @@ fn row(index: u64) -> RowRef {
 
 fn options(concurrency: usize, per_host: usize) -> ScheduleOptions {
     let limits = Limits { concurrency, per_host: Some(per_host), rate: None };
-    ScheduleOptions { limits, ..ScheduleOptions::default() }
+    ScheduleOptions { limits, polite: fixed(), ..ScheduleOptions::default() }
+}
+
+/// The limits as they are set, with nothing adapted to.
+fn fixed() -> PolitenessOptions {
+    PolitenessOptions { adaptive: false }
 }
 
 /// A schedule on a script: rows are given as hosts, one letter each, in the order of the input.

@@ -376,15 +376,17 @@ fn any_options() -> impl Strategy<Value = ScheduleOptions> {
         },
     );
     let deadline = prop::option::of((1u64..90_000).prop_map(Duration::from_millis));
-    (limits, 1u32..5, prop::option::of(1u64..80), deadline, prop::option::of(0usize..30)).prop_map(
-        |(limits, attempts, batch, deadline, max_parked)| ScheduleOptions {
+    let bounds = (1u32..5, prop::option::of(1u64..80), prop::option::of(0usize..30));
+    (limits, bounds, deadline, any::<bool>()).prop_map(|(limits, (attempts, batch, max_parked), deadline, adaptive)| {
+        ScheduleOptions {
             limits,
             retry: RetryPolicy { attempts, ..RetryPolicy::default() },
+            polite: PolitenessOptions { adaptive },
             batch: batch.and_then(NonZeroU64::new),
             deadline,
             max_parked,
-        },
-    )
+        }
+    })
 }
 
 fn any_setting() -> impl Strategy<Value = Setting> {
