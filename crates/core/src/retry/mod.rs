@@ -8,12 +8,14 @@
 
 mod after;
 mod backoff;
+mod budget;
 mod statuses;
 
 use std::time::Duration;
 
 pub use after::parse_retry_after;
 pub use backoff::{Backoff, Rng};
+pub use budget::RetryBudget;
 use serde::{Deserialize, Serialize};
 pub use statuses::{StatusSet, StatusSetError};
 
