@@ -5,12 +5,14 @@
 mod adaptive;
 mod learned;
 mod pace;
+mod declared;
 mod rate;
 mod signal;
 
 pub use adaptive::Adaptive;
 pub use learned::LearnedRate;
 pub use pace::{Learnt, Load, Pace};
+pub use declared::{DeclaredLimit, declared_limit, parse_rate_limit};
 pub use rate::{Rate, RateError, RateGate};
 use serde::{Deserialize, Serialize};
 pub use signal::Signal;
