@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod error;
 pub mod h1;
 pub mod headers;
+pub mod hedge;
 pub mod limit;
 pub mod redirect;
 pub mod reorder;
