@@ -11,6 +11,7 @@ mod host;
 mod limited;
 mod memory;
 mod polite;
+mod receipt;
 mod rows;
 mod shortage;
 mod waiting;
@@ -23,6 +24,7 @@ use batch::Batch;
 use host::{Hosts, Stand};
 pub use limited::LimitedBy;
 pub use polite::PolitenessOptions;
+pub use receipt::{HostReceipt, Receipt, ReceiptSummary, Receipts};
 use shortage::Shortage;
 use waiting::{Timers, Try, Waiting, Wake};
 
