@@ -41,7 +41,7 @@ impl Breaker {
 
     /// When the next start is allowed, and that start is a probe: [`Breaker::take_probe`]. `None` while closed, when
     /// nothing is asked of a start. While a probe is under way: when that probe will be given up for lost.
-    pub fn opens_at(&self, _now: Instant) -> Option<Instant> {
+    pub fn opens_at(&self) -> Option<Instant> {
         self.open_until
     }
 
@@ -255,7 +255,7 @@ mod tests {
         for outcome in [refused(), refused(), refused(), refused(), good(), refused(), refused()] {
             assert!(!breaker.on_outcome(&outcome, now, &mut Rng::new(1)));
         }
-        assert_eq!(breaker.opens_at(now), None);
+        assert_eq!(breaker.opens_at(), None);
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
         let mut breaker = opened(now);
         let mut rng = Rng::new(3);
         for longest in [5, 10, 20, 40, 80, 160, 300, 300, 300] {
-            let until = breaker.opens_at(now).unwrap();
+            let until = breaker.opens_at().unwrap();
             assert!(until >= now + secs(longest) / 2 && until <= now + secs(longest), "{longest}: {:?}", until - now);
             assert!(!breaker.take_probe(until - Duration::from_nanos(1)));
             now = until;
@@ -342,24 +342,24 @@ mod tests {
     #[test]
     fn one_probe_at_a_time_and_a_good_one_closes_and_starts_over() {
         let mut breaker = opened(t0());
-        let now = breaker.opens_at(t0()).unwrap();
+        let now = breaker.opens_at().unwrap();
         assert!(breaker.take_probe(now));
         assert!(!breaker.take_probe(now + secs(299)));
         assert!(breaker.on_probe(&Outcome::response(404), now, &mut Rng::new(1)));
-        assert_eq!(breaker.opens_at(now), None);
+        assert_eq!(breaker.opens_at(), None);
         assert!(!breaker.take_probe(now), "a closed breaker asks for no probe");
         assert!(opens_at_the_last(&mut breaker, refused(), 5, now));
-        assert!(breaker.opens_at(now).unwrap() <= now + secs(5));
+        assert!(breaker.opens_at().unwrap() <= now + secs(5));
     }
 
     #[test]
     fn a_probe_that_says_nothing_or_never_ends_makes_way_for_another() {
         let mut breaker = opened(t0());
-        let now = breaker.opens_at(t0()).unwrap();
+        let now = breaker.opens_at().unwrap();
         assert!(breaker.take_probe(now));
         assert!(!breaker.on_probe(&Outcome::failure(ErrorKind::Resources), now, &mut Rng::new(1)));
         assert!(breaker.take_probe(now));
-        assert_eq!(breaker.opens_at(now), Some(now + secs(300)));
+        assert_eq!(breaker.opens_at(), Some(now + secs(300)));
         assert!(breaker.take_probe(now + secs(300)));
     }
 
@@ -367,10 +367,10 @@ mod tests {
     fn attempts_from_before_it_opened_change_nothing() {
         let now = t0();
         let mut breaker = opened(now);
-        let until = breaker.opens_at(now);
+        let until = breaker.opens_at();
         for outcome in [good(), refused(), Outcome::response(500)] {
             assert!(!breaker.on_outcome(&outcome, now, &mut Rng::new(9)));
-            assert_eq!(breaker.opens_at(now), until);
+            assert_eq!(breaker.opens_at(), until);
         }
     }
 
@@ -442,7 +442,7 @@ mod tests {
             let mut probing_since: Option<Instant> = None;
             for (gap, event) in script {
                 now += Duration::from_millis(gap);
-                let open_until = breaker.opens_at(now);
+                let open_until = breaker.opens_at();
                 match event {
                     0 => {
                         let taken = breaker.take_probe(now);
@@ -457,7 +457,7 @@ mod tests {
                     }
                     2 if probing_since.take().is_some() => {
                         prop_assert!(!breaker.on_probe(&refused(), now, &mut rng));
-                        let until = breaker.opens_at(now).unwrap();
+                        let until = breaker.opens_at().unwrap();
                         prop_assert!(until > now && until <= now + secs(300));
                     }
                     3 if probing_since.take().is_some() => {

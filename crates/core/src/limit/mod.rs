@@ -3,16 +3,16 @@
 //! matter and belong to the pool.
 
 mod adaptive;
+mod declared;
 mod learned;
 mod pace;
-mod declared;
 mod rate;
 mod signal;
 
 pub use adaptive::Adaptive;
+pub use declared::{DeclaredLimit, declared_limit, parse_rate_limit};
 pub use learned::LearnedRate;
 pub use pace::{Learnt, Load, Pace};
-pub use declared::{DeclaredLimit, declared_limit, parse_rate_limit};
 pub use rate::{Rate, RateError, RateGate};
 use serde::{Deserialize, Serialize};
 pub use signal::Signal;
