@@ -189,7 +189,7 @@ impl Receipts {
         let (_, (rank, host), _) = order.select_nth_unstable(LISTED - 1);
         let (last_rank, last_host, merged) = (*rank, Arc::clone(host), &mut self.merged);
         self.kept.retain(|host, receipt| {
-            let is_listed = (Reverse(receipt.rank()), &*host) <= (last_rank, &last_host);
+            let is_listed = (Reverse(receipt.rank()), host) <= (last_rank, &last_host);
             let stays = is_listed || receipt.retry_after_violations > 0 || !receipt.is_settled(now);
             if !stays {
                 merged.insert(merged.hasher().hash_one(&**host), Merged::of(receipt));
