@@ -259,6 +259,14 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_reached_in_between_is_not_out_of_reach() {
+        let mut breaker = Breaker::new();
+        for outcome in [[refused(); 4], [Outcome::response(500); 4], [refused(); 4]].concat() {
+            assert!(!breaker.on_outcome(&outcome, t0(), &mut Rng::new(1)));
+        }
+    }
+
+    #[test]
     fn every_failure_of_a_host_counts_to_twenty_and_nothing_else_does() {
         let now = t0();
         let kinds = [ErrorKind::Connection, ErrorKind::Body, ErrorKind::TimeoutRead, ErrorKind::TimeoutTotal];

@@ -147,6 +147,22 @@ fn a_hold_that_is_not_over_survives_any_number_of_other_hosts() {
 }
 
 #[test]
+fn a_second_that_is_not_over_survives_any_number_of_other_hosts() {
+    let (now, mut receipts) = (t0(), Receipts::new());
+    let mut recent = Receipt::default();
+    receipts.on_start(&mut recent, now - ms(900));
+    receipts.on_end(&mut recent);
+    receipts.retire("recent".into(), recent, now);
+    for number in 0..5_000 {
+        let host = used(&mut receipts, 2, now);
+        receipts.retire(name(number), host, now);
+    }
+    let mut recent = receipts.resume("recent");
+    receipts.on_start(&mut recent, now);
+    assert_eq!(recent.named("recent").most_per_second, 2);
+}
+
+#[test]
 fn a_million_hosts_stay_cheap() {
     assert!(size_of::<Receipt>() <= 64, "{}", size_of::<Receipt>());
     assert!(size_of::<(u64, Merged)>() <= 16);
