@@ -35,7 +35,7 @@ fn main() {
 
 /// Plays a run where every attempt ends after as many others as fit, and gives the nanoseconds a row took.
 fn round(names: &[String], limits: &Limits, adaptive: bool) -> f64 {
-    let polite = PolitenessOptions { adaptive, ..PolitenessOptions::default() };
+    let polite = if adaptive { PolitenessOptions::default() } else { PolitenessOptions::off() };
     let options = ScheduleOptions { limits: limits.clone(), polite, ..ScheduleOptions::default() };
     let mut schedule = Schedule::new(options, 1);
     let mut in_flight = VecDeque::new();

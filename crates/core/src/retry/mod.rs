@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use statuses::{StatusSet, StatusSetError};
 
 use crate::ErrorKind;
+use crate::limit::DeclaredLimit;
 
 /// When a row is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,8 @@ pub struct Outcome {
     pub repeatable: bool,
     /// From the start of the attempt to the response head; `None` if none came or it is not known.
     pub latency: Option<Duration>,
+    /// What the response's head declares ([`crate::limit::declared_limit`]).
+    pub rate_limit: Option<DeclaredLimit>,
 }
 
 impl Outcome {
@@ -109,6 +112,12 @@ impl Outcome {
     #[must_use]
     pub fn latency(self, latency: Option<Duration>) -> Self {
         Outcome { latency, ..self }
+    }
+
+    /// The same, with this declared limit.
+    #[must_use]
+    pub fn rate_limit(self, limit: Option<DeclaredLimit>) -> Self {
+        Outcome { rate_limit: limit, ..self }
     }
 
     /// The same, of a request that may or may not be sent twice.

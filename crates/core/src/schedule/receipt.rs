@@ -152,8 +152,8 @@ impl Receipts {
         self.kept.insert(host, receipt);
         if self.kept.len() > self.merge_above {
             self.merge(now);
-            // Hosts that are not settled yet stay as well, and are merged with the next thousand.
-            self.merge_above = self.kept.len() + LISTED;
+            // Hosts that are not settled yet stay as well; twice as many before the next merge make it O(1) a host.
+            self.merge_above = (2 * self.kept.len()).max(2 * LISTED);
         }
     }
 
