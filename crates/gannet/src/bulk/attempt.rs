@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use gannet_core::ErrorKind;
+use gannet_core::limit::declared_limit;
 use gannet_core::retry::parse_retry_after;
 use gannet_core::schedule::{self, Start, Ticket};
 use tokio::time::Instant;
@@ -40,27 +41,40 @@ pub(super) struct Sender {
     pub(super) memory: Arc<Memory>,
 }
 
+/// What an attempt has brought so far.
+#[derive(Default)]
+struct Came {
+    response: Option<Fetched>,
+    /// Until the head, redirects included.
+    latency: Option<Duration>,
+}
+
 impl Sender {
     pub(super) async fn perform(&self, attempt: Attempt) -> Ended {
         let Attempt { row, start } = attempt;
         let started = Instant::now();
         let mut share = self.memory.share();
-        let mut facts = schedule::Outcome { error: None, status: None, retry_after: None, repeatable: true };
-        let mut response = None;
+        let mut facts = schedule::Outcome { repeatable: true, ..schedule::Outcome::default() };
+        let mut came = Came::default();
         let mut replayable = true;
         let error = match row.request {
             Ok(request) => {
                 facts.repeatable = request.is_repeatable();
                 replayable = request.body().is_replayable();
-                self.exchange(request, start.deadline.map(Instant::from_std), &mut response, &mut share).await.err()
+                self.exchange(request, start.deadline.map(Instant::from_std), &mut came, &mut share).await.err()
             }
             Err(error) => Some(error),
         };
+        let Came { response, latency } = came;
+        facts.latency = latency;
         let attempts = start.attempt;
         let elapsed = started.elapsed();
         let error = error.map(|error| error.with_attempts(attempts).with_elapsed(elapsed));
         if let Some(fetched) = &response {
             facts.status = Some(fetched.status.as_u16());
+            if self.options.polite.rate_limit_headers && !fetched.redirected {
+                facts.rate_limit = declared_limit(&fetched.headers, false);
+            }
             if fetched.status.as_u16() >= 400 {
                 let after = fetched.headers.get_bytes("retry-after");
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
@@ -76,12 +90,12 @@ impl Sender {
         Ended { ticket: start.ticket, facts, outcome, share }
     }
 
-    /// Sends the request and gathers the body. What came is in `fetched`, also where an error follows.
+    /// Sends the request and gathers the body. What came is in `came`, also where an error follows.
     async fn exchange(
         &self,
         mut request: Request,
         deadline: Option<Instant>,
-        fetched: &mut Option<Fetched>,
+        came: &mut Came,
         share: &mut Share,
     ) -> Result<()> {
         let by_deadline = self.bound(&mut request, deadline);
@@ -89,14 +103,16 @@ impl Sender {
             ErrorKind::TimeoutTotal if by_deadline => error.with_kind(ErrorKind::TimeoutDeadline),
             _ => error,
         };
+        let sent = Instant::now();
         let mut response = self.session.execute(request).await.map_err(late)?;
+        came.latency = Some(sent.elapsed());
         let body = self.gather(&mut response, share, by_deadline).await;
         let Response { status, headers, url, history, .. } = response;
         let redirected = !history.is_empty();
         let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
-        *fetched = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
+        came.response = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
         body.map_err(late)?;
-        match fetched {
+        match &came.response {
             Some(fetched) if status.as_u16() >= 400 => Err(Error::of_status(status).with_url(&fetched.final_url)),
             _ => Ok(()),
         }

@@ -66,6 +66,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let rules = ScheduleOptions {
             limits: options.limits.clone(),
             retry: options.retry.clone(),
+            polite: options.polite.clone(),
             batch: options.batch,
             deadline: options.deadline,
             max_parked: [source.max_parked(), sink.max_parked()].into_iter().flatten().min(),
