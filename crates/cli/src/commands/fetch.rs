@@ -12,13 +12,14 @@ use anyhow::Context;
 use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, Run, Sink};
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
 use gannet::{Session, Url};
 
 use super::runtime;
 use super::stated::{self, Job, Stated};
 use crate::args::{BodyArg, FetchArgs, FormatArg, InputFormatArg, RequestArgs};
 use crate::exit::{Exit, usage};
+use crate::learned::Learned;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::{identity, limits, settings, signals, summary, tell};
@@ -32,6 +33,8 @@ pub(crate) struct Report {
     pub(crate) can_resume: bool,
     /// Options that its state keeps no value of.
     pub(crate) withheld: Vec<String>,
+    /// What was done to each host.
+    pub(crate) receipt: ReceiptSummary,
 }
 
 /// Runs it and tells what came of it. `settings` are what the run is known by.
@@ -95,20 +98,36 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
             }
         }
     };
+    let learned = Learned::open(args.limits.learned.as_deref().or(args.limits.no_adapt.then_some(Path::new("none"))));
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {
         let progress = Arc::new(Progress::new(args.output.quiet, args.input.first));
         let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
-        Box::pin(drive(Run::new(&session, source, sink, options).resume(prior), drain, &progress)).await
+        let run = Run::new(&session, source, sink, options).resume(prior).teach(learned.hosts());
+        Box::pin(drive(run, drain, &progress, &learned)).await
     });
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
+    learned.save(finished.learnt);
+    let receipt = finished.receipt;
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
-    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), can_resume: out.is_some(), withheld }))
+    Ok(Some(Report {
+        end: finished.end,
+        sink,
+        elapsed: started.elapsed(),
+        can_resume: out.is_some(),
+        withheld,
+        receipt,
+    }))
 }
 
-async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progress) -> Finished<BatchTeller> {
+async fn drive(
+    run: Run<InputSource, BatchTeller>,
+    drain: u64,
+    progress: &Progress,
+    learned: &Learned,
+) -> Finished<BatchTeller> {
     let control = run.control();
     let signals = async {
         match Signals::catch() {
@@ -125,6 +144,7 @@ async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progre
         never = signals => match never {},
         finished = run.drive() => finished,
         never = progress.show(&control) => match never {},
+        never = learned.keep(&control) => match never {},
     };
     progress.finish();
     finished

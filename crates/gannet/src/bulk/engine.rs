@@ -15,7 +15,7 @@ use super::attempt::{Attempt, Ended};
 use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
 use super::sink::Mark;
-use super::{BulkOptions, Outcome, Row, Sink, Source};
+use super::{BulkOptions, Learnt, Outcome, Row, Sink, Source};
 use crate::error::Error;
 use crate::request::Request;
 
@@ -80,6 +80,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let rules = ScheduleOptions {
             limits: options.limits.clone(),
             retry: options.retry.clone(),
+            polite: options.polite.clone(),
             batch: options.batch,
             deadline: options.deadline,
             max_parked: [source.max_parked(), sink.max_parked()].into_iter().flatten().min(),
@@ -214,6 +215,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
             progress_bytes: self.source.progress_bytes(),
             limited_by,
         }
+    }
+
+    pub(super) fn learnt(&self) -> Vec<(String, Learnt)> {
+        self.schedule.learnt().map(|(host, learnt)| (host.to_owned(), learnt)).collect()
     }
 
     pub(super) fn sink(&mut self) -> &mut K {
