@@ -9,7 +9,7 @@ use gannet::bulk::{End, ReceiptSummary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
-use crate::commands::fetch::Report;
+use crate::commands::fetch::{Report, Resume};
 use crate::tell;
 
 /// The summary as one JSON object.
@@ -101,24 +101,32 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
     };
     if report.failed() > 0 {
         lines.push(format!("look at what failed:   {}", jq("-c 'select(.ok|not)'")));
-        lines.push(format!("ask those again:       {}", retry(args, report, &out)));
     }
-    if !matches!(report.end, End::Complete) {
-        let resume = if report.can_resume { "go on:                 the same command again" } else { return lines };
-        lines.push(resume.to_owned());
+    match (&report.end, report.resume) {
+        (End::Complete, Resume::Never) => {}
+        (End::Complete, _) if report.failed() > 0 => {
+            lines.push(format!("ask those again:       gannet retry {out} --where 'not ok'{}", withheld(args, report)));
+        }
+        (End::Complete, _) | (_, Resume::Never) => {}
+        (_, Resume::Retry) => {
+            lines.push(format!("go on:                 gannet retry {out}{}", withheld(args, report)));
+        }
+        (_, Resume::Fetch) if args.output.fresh => {
+            lines.push("go on:                 the same command again, without --fresh".to_owned());
+        }
+        (_, Resume::Fetch) => lines.push("go on:                 the same command again".to_owned()),
     }
     lines
 }
 
-/// The command that asks the failed rows again; what the state does not keep is to be filled in.
-fn retry(args: &FetchArgs, report: &Report, out: &str) -> String {
+/// What the state does not keep, to be filled in.
+fn withheld(args: &FetchArgs, report: &Report) -> String {
     let mut given = Vec::new();
     if args.input.inputs.iter().any(|input| input.contains("://")) {
         given.push("INPUT…".to_owned());
     }
     given.extend(report.withheld.iter().map(|option| format!("{option} …")));
-    let rest = if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) };
-    format!("gannet retry {out} --where 'not ok'{rest}")
+    if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) }
 }
 
 /// For a shell.

@@ -282,7 +282,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let message = "it was under way when an earlier run was killed and must not be sent twice; \
                                --resend-in-doubt sends it again";
                 let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
-                self.finish(unsent(row, attempts, Some(error)));
+                self.finish(unsent(row, attempts.saturating_add(1), Some(error)));
             }
             (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };
