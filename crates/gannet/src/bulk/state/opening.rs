@@ -215,7 +215,7 @@ impl Opening {
         let mut known = self.known_rows(table)?;
         let recovered = recover(&mut self.journal, &mut data, table, &mut known)?;
         let next = known.done.len() - known.held.len();
-        let ordered = turns.map(|memory| Turns::new(next, known.held.iter(), memory));
+        let ordered = turns.map(|memory| Turns::new(next, known.held, memory));
         let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
         let mut prior = Prior { holds: self.journal.load_holds().map_err(failed)?, ..Prior::default() };
         prior.pending = self.journal.load_pending().map_err(failed)?;

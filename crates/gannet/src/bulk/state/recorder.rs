@@ -6,13 +6,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gannet_core::reorder::{Ready, Reorder, SpillAt};
+use gannet_core::reorder::{Ready, Reorder};
 
 use super::data::DataFile;
 use super::error::as_io;
 use super::journal::{Journal, Page, Table, put};
 use super::recover::SUSPECT;
 use super::{Durability, Lock, merge};
+use crate::bulk::prior::Bits;
 use crate::bulk::sink::{Batch, BatchWriter, Done, Entry};
 use crate::session::Session;
 
@@ -43,6 +44,8 @@ pub(super) struct Cookies {
 #[derive(Debug)]
 pub(super) struct Turns {
     reorder: Reorder<Vec<u8>>,
+    /// Rows that wait and are read from the state when their turn comes.
+    in_state: Bits,
     /// The rows whose turn has come.
     ready: Vec<u8>,
     /// Whether the state may hold rows that had their turn.
@@ -71,15 +74,12 @@ impl BatchWriter for Recorder {
 
 impl Recorder {
     fn record(&mut self, batch: &mut Batch) -> io::Result<()> {
-        let rows: &[u8] = match &mut self.ordered {
-            None => &batch.rows,
-            Some(turns) => {
-                turns.take(batch, &self.journal)?;
-                &turns.ready
-            }
-        };
-        self.data.append(rows).map_err(|error| named(self.data.path(), &error))?;
-        if self.durability != Durability::Os && !rows.is_empty() {
+        let before = self.data.end();
+        match &mut self.ordered {
+            None => append(&mut self.data, &batch.rows)?,
+            Some(turns) => turns.take(batch, &self.journal, &mut self.data)?,
+        }
+        if self.durability != Durability::Os && self.data.end() > before {
             self.sync()?;
         }
         let held = self.ordered.as_ref().map(|turns| turns.held(batch)).unwrap_or_default();
@@ -127,21 +127,14 @@ const COOKIES_EVERY: Duration = Duration::from_secs(1);
 
 impl Turns {
     /// The next turn is that of `next`; these rows wait in the state.
-    pub(super) fn new(next: u64, held: impl Iterator<Item = u64>, memory: u64) -> Self {
-        let mut reorder = Reorder::new(next, usize::try_from(memory).unwrap_or(usize::MAX));
-        let mut held_any = false;
-        for index in held {
-            reorder.on_spilled(index, IN_STATE);
-            held_any = true;
-        }
-        Turns { reorder, ready: Vec::new(), held_any }
+    pub(super) fn new(next: u64, held: Bits, memory: u64) -> Self {
+        let reorder = Reorder::new(next, usize::try_from(memory).unwrap_or(usize::MAX));
+        Turns { reorder, held_any: held.len() > 0, in_state: held, ready: Vec::new() }
     }
 
-    /// Takes the batch's rows, and gathers those whose turn has come.
-    fn take(&mut self, batch: &Batch, journal: &Journal) -> io::Result<()> {
-        self.ready.clear();
-        self.ready.shrink_to(KEPT);
-        self.gather(journal)?;
+    /// Takes the batch's rows, and writes those whose turn has come.
+    fn take(&mut self, batch: &Batch, journal: &Journal, data: &mut DataFile) -> io::Result<()> {
+        self.gather(journal, data)?;
         let mut start = 0;
         for done in finished(batch) {
             let row = &batch.rows[start..start + done.row];
@@ -149,25 +142,38 @@ impl Turns {
             if done.index == self.reorder.next_index() {
                 self.ready.extend_from_slice(row);
                 self.reorder.skip();
-                self.gather(journal)?;
+                self.gather(journal, data)?;
             } else {
                 self.reorder.push(done.index, row.to_vec(), row.len() + ENTRY);
             }
         }
-        Ok(())
+        self.write_ready(data)
     }
 
-    /// Gathers the waiting rows whose turn has come.
-    fn gather(&mut self, journal: &Journal) -> io::Result<()> {
-        while let Some((index, ready)) = self.reorder.pop_ready() {
-            match ready {
-                Ready::Held(row) => self.ready.extend_from_slice(&row),
-                Ready::Spilled(_) => {
-                    let row = journal.held_row(index).map_err(|error| as_io(journal.path(), &error))?;
-                    self.ready.extend_from_slice(&row);
-                }
+    /// Gathers the waiting rows whose turn has come. However many they are, they are written as they are read: one slow
+    /// row may have held up all others.
+    fn gather(&mut self, journal: &Journal, data: &mut DataFile) -> io::Result<()> {
+        loop {
+            let next = self.reorder.next_index();
+            if let Some((_, Ready::Held(row))) = self.reorder.pop_ready() {
+                self.ready.extend_from_slice(&row);
+            } else if self.in_state.remove(next) {
+                let row = journal.held_row(next).map_err(|error| as_io(journal.path(), &error))?;
+                self.ready.extend_from_slice(&row);
+                self.reorder.skip();
+            } else {
+                return Ok(());
+            }
+            if self.ready.len() >= AT_ONCE {
+                self.write_ready(data)?;
             }
         }
+    }
+
+    fn write_ready(&mut self, data: &mut DataFile) -> io::Result<()> {
+        append(data, &self.ready)?;
+        self.ready.clear();
+        self.ready.shrink_to(AT_ONCE);
         Ok(())
     }
 
@@ -187,11 +193,15 @@ impl Turns {
     }
 
     fn on_committed(&mut self, is_held: bool) {
-        self.held_any = is_held || self.reorder.held() > 0 || self.reorder.spilled() > 0;
+        self.held_any = is_held || self.reorder.held() > 0 || self.in_state.len() > 0;
         while let Some((index, _)) = self.reorder.over_budget() {
-            self.reorder.on_spilled(index, IN_STATE);
+            self.in_state.insert(index);
         }
     }
+}
+
+fn append(data: &mut DataFile, rows: &[u8]) -> io::Result<()> {
+    data.append(rows).map_err(|error| named(data.path(), &error))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -205,9 +215,63 @@ fn finished(batch: &Batch) -> impl Iterator<Item = &Done> {
     })
 }
 
-/// The state itself knows the place by the index.
-const IN_STATE: SpillAt = SpillAt { offset: 0, len: 0 };
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
-/// Room for rows whose turn has come that is kept.
-const KEPT: usize = 8 << 20;
+/// So many bytes of rows whose turn has come are written at once, and that room for them is kept.
+const AT_ONCE: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::sink::Codec;
+    use crate::bulk::state::identity::Identity;
+    use crate::bulk::state::journal::create;
+
+    const ROW: usize = 1 << 20;
+
+    /// Rows of a mebibyte with these indices.
+    fn batch(indices: impl Iterator<Item = u64>) -> Batch {
+        let mut batch = Batch::default();
+        for index in indices {
+            batch.rows.resize(batch.rows.len() + ROW, b'a' + (index % 26) as u8);
+            let (status, error, elapsed) = (Some(200), None, Duration::ZERO);
+            batch.entries.push(Entry::Done(Done {
+                index,
+                row: ROW,
+                status,
+                error,
+                attempts: 1,
+                elapsed,
+                bytes: 0,
+                host: 0,
+            }));
+        }
+        batch
+    }
+
+    #[test]
+    fn however_many_rows_one_held_up_they_are_written_as_they_are_read() {
+        for memory in [0, 5 * ROW as u64, u64::MAX] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut journal = Journal::open(&dir.path().join("state"), Durability::Os).unwrap();
+            journal.transaction(|db| create(db, &Identity::default(), false)).unwrap();
+            let mut data = DataFile::open(&dir.path().join("out"), Codec::Plain).unwrap();
+            let mut turns = Turns::new(0, Bits::default(), memory);
+            for batch in [batch(1..20), batch(20..40)] {
+                turns.take(&batch, &journal, &mut data).unwrap();
+                let (table, entries, held) = (Table::Outcome, &batch.entries, turns.held(&batch));
+                let names = &batch.names;
+                let page = Page { table, entries, names, held: &held, forget_held_before: None, cookies: None, end: 0 };
+                journal.commit(&page).unwrap();
+                turns.on_committed(true);
+            }
+            assert_eq!(data.end(), 0);
+            turns.take(&batch(0..1), &journal, &mut data).unwrap();
+            assert!(turns.ready.capacity() <= 2 * AT_ONCE, "{}", turns.ready.capacity());
+            assert_eq!((turns.reorder.held(), turns.in_state.len()), (0, 0));
+            let rows = std::fs::read(data.path()).unwrap();
+            assert_eq!(rows.len(), 40 * ROW);
+            assert!(rows.chunks(ROW).zip(0u64..).all(|(row, index)| row == batch(index..index + 1).rows));
+        }
+    }
+}
