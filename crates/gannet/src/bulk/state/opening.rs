@@ -240,7 +240,7 @@ impl Opening {
                 for index in known.held.iter() {
                     in_output.remove(index);
                 }
-                Some(Turns::new(in_output, known.held.iter(), memory, path_of(&self.out)))
+                Some(Turns::new(in_output, known.held.clone(), memory, path_of(&self.out)))
             }
             None if table == Table::Outcome => {
                 self.release(&known.held, &mut data)?;

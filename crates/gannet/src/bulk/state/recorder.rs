@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use gannet_core::reorder::{Ready, Reorder, SpillAt};
+use gannet_core::reorder::{Ready, Reorder};
 use rusqlite::Connection;
 
 use super::committer::{CLOSING, Commits, Committer};
@@ -44,6 +44,8 @@ pub(super) struct Turns {
     reorder: Reorder<Vec<u8>>,
     /// Rows that stand in the output since an earlier run: their turn is over.
     in_output: Bits,
+    /// Rows that wait and are read from the state when their turn comes.
+    in_state: Bits,
     /// Rows whose turn has come.
     ready: Vec<u8>,
     /// Whether the state may hold rows that had their turn.
@@ -131,15 +133,11 @@ impl Recorder {
 }
 
 impl Turns {
-    /// Rows of `in_output` have had their turn, and those of `held` wait for it in the state.
-    pub(super) fn new(in_output: Bits, held: impl Iterator<Item = u64>, memory: u64, state: PathBuf) -> Self {
-        let mut reorder = Reorder::new(0, usize::try_from(memory).unwrap_or(usize::MAX));
-        let mut held_any = false;
-        for index in held {
-            reorder.on_spilled(index, IN_STATE);
-            held_any = true;
-        }
-        Turns { reorder, in_output, ready: Vec::new(), held_any, state, reader: None }
+    /// Rows of `in_output` have had their turn, and those of `in_state` wait for it in the state.
+    pub(super) fn new(in_output: Bits, in_state: Bits, memory: u64, state: PathBuf) -> Self {
+        let reorder = Reorder::new(0, usize::try_from(memory).unwrap_or(usize::MAX));
+        let held_any = in_state.len() > 0;
+        Turns { reorder, in_output, in_state, ready: Vec::new(), held_any, state, reader: None }
     }
 
     /// Takes the batch's rows, and appends those whose turn has come.
@@ -163,22 +161,28 @@ impl Turns {
     /// Gathers the waiting rows whose turn has come.
     fn gather(&mut self, data: &mut DataFile) -> io::Result<()> {
         loop {
-            while self.in_output.has(self.reorder.next_index()) {
+            let next = self.reorder.next_index();
+            if self.in_output.has(next) {
                 self.reorder.skip();
-            }
-            match self.reorder.pop_ready() {
-                None => return Ok(()),
-                Some((_, Ready::Held(row))) => self.give(&row, data)?,
-                Some((index, Ready::Spilled(_))) => {
-                    let reader = match &self.reader {
-                        Some(reader) => reader,
-                        None => self.reader.insert(status::open(&self.state).map_err(io::Error::other)?),
-                    };
-                    let row = held_row(reader, index).map_err(|error| as_io(&self.state, &error))?;
-                    self.give(&row, data)?;
-                }
+            } else if self.in_state.remove(next) {
+                self.reorder.skip();
+                let row = self.read(next)?;
+                self.give(&row, data)?;
+            } else if let Some((_, Ready::Held(row))) = self.reorder.pop_ready() {
+                self.give(&row, data)?;
+            } else {
+                return Ok(());
             }
         }
+    }
+
+    /// A row that waits in the state.
+    fn read(&mut self, index: u64) -> io::Result<Vec<u8>> {
+        let reader = match &self.reader {
+            Some(reader) => reader,
+            None => self.reader.insert(status::open(&self.state).map_err(io::Error::other)?),
+        };
+        held_row(reader, index).map_err(|error| as_io(&self.state, &error))
     }
 
     /// The row's turn has come. Written piece by piece: one row may bring that of everything behind it.
@@ -214,7 +218,7 @@ impl Turns {
     }
 
     fn is_waiting(&self) -> bool {
-        self.reorder.held() > 0 || self.reorder.spilled() > 0
+        self.reorder.held() > 0 || self.in_state.len() > 0
     }
 
     fn is_over_budget(&self) -> bool {
@@ -224,7 +228,7 @@ impl Turns {
     /// Drops rows from memory that the state holds.
     fn spill(&mut self) {
         while let Some((index, _)) = self.reorder.over_budget() {
-            self.reorder.on_spilled(index, IN_STATE);
+            self.in_state.insert(index);
         }
     }
 }
@@ -244,8 +248,6 @@ fn finished(batch: &Batch) -> impl Iterator<Item = &Done> {
     })
 }
 
-/// The state itself knows the place by the index.
-const IN_STATE: SpillAt = SpillAt { offset: 0, len: 0 };
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
 /// Rows whose turn has come are written by so much.
