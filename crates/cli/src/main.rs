@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod exchange;
 mod exit;
+mod identity;
 mod limits;
 mod progress;
 mod settings;
@@ -15,14 +16,15 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // A closed pipe is the reader's choice: `gannet --help | head`.
             let _ = error.print();
@@ -30,7 +32,9 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Fetch(args) => commands::fetch::run(&args),
+        Command::Fetch(args) => fetch(&args, &matches),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Retry(args) => commands::retry::run(&args),
         Command::Get(args) => commands::get::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Origin(args) => commands::origin::run(&args),
@@ -44,6 +48,11 @@ fn main() -> ExitCode {
             exit::of_error(&error).into()
         }
     }
+}
+
+fn fetch(args: &args::FetchArgs, matches: &clap::ArgMatches) -> anyhow::Result<exit::Exit> {
+    let settings = matches.subcommand().map_or_else(|| Ok(Vec::new()), |(_, matches)| identity::settings(matches))?;
+    commands::fetch::run(args, &settings)
 }
 
 /// A line on stderr. Where nobody can read it there is nobody to tell.

@@ -8,6 +8,16 @@ use std::io;
 use gannet::bulk::Control;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// A limit on the size of files (`ulimit -f`) becomes an error of the write that hits it, instead of the end of the
+/// process. Within a runtime.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub(crate) fn survive_file_size_limit() -> io::Result<()> {
+    // Once a handler is there it stays, whatever becomes of the stream.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// The signals that ask for the end, caught from the moment this is made.
 pub(crate) struct Signals {
     interrupt: Signal,

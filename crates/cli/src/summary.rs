@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use gannet::bulk::End;
-use gannet::bulk::sink::Summary;
+use gannet::bulk::sink::{Codec, Summary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
@@ -76,33 +76,33 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
     let Some(out) = args.output.file().filter(|_| args.output.format == FormatArg::Jsonl) else {
         return lines;
     };
+    let codec = Codec::of(out);
     let out = quoted(&out.display().to_string());
+    let jq = |filter: &str| match codec {
+        Codec::Plain => format!("jq {filter} {out}"),
+        Codec::Gzip => format!("gzip -dc {out} | jq {filter}"),
+        Codec::Zstd => format!("zstd -dc {out} | jq {filter}"),
+    };
     if report.failed() > 0 {
-        lines.push(format!("look at what failed:   jq -c 'select(.ok|not)' {out}"));
-        if only_urls(args) {
-            lines.push(format!("list the failed URLs:  jq -r 'select(.ok|not).url' {out} > failed.txt"));
-            lines.push("try those again:       gannet fetch failed.txt -o again.jsonl".to_owned());
-        }
+        lines.push(format!("look at what failed:   {}", jq("-c 'select(.ok|not)'")));
+        lines.push(format!("ask those again:       {}", retry(args, report, &out)));
     }
     if !matches!(report.end, End::Complete) {
-        lines.push(format!("start over:            the same command with --fresh, which replaces {out}"));
+        let resume = if report.can_resume { "go on:                 the same command again" } else { return lines };
+        lines.push(resume.to_owned());
     }
     lines
 }
 
-/// Whether a row's URL says all there is to its request.
-fn only_urls(args: &FetchArgs) -> bool {
-    let request = &args.request;
-    let plain = request.method.is_none()
-        && request.headers.is_empty()
-        && request.query.is_empty()
-        && request.json.is_none()
-        && request.form.is_empty()
-        && request.data.is_none()
-        && request.cookies.is_empty()
-        && request.user.is_none();
-    let listed = |input: &String| input.contains("://") || input.ends_with(".txt");
-    plain && args.input.url.is_none() && args.input.inputs.iter().all(listed)
+/// The command that asks the failed rows again; what the state does not keep is to be filled in.
+fn retry(args: &FetchArgs, report: &Report, out: &str) -> String {
+    let mut given = Vec::new();
+    if args.input.inputs.iter().any(|input| input.contains("://")) {
+        given.push("INPUT…".to_owned());
+    }
+    given.extend(report.withheld.iter().map(|option| format!("{option} …")));
+    let rest = if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) };
+    format!("gannet retry {out} --where 'not ok'{rest}")
 }
 
 /// For a shell.

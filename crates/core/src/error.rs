@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What went wrong, in one word. At most twenty, so that a user can learn them all.
+/// What went wrong, in one word. Few enough, so that a user can learn them all.
 ///
 /// The text form ([`ErrorKind::as_str`]) is stable: it stands in result rows as `error.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,13 +49,16 @@ pub enum ErrorKind {
     TimeoutDeadline,
     /// `resources`: this machine ran out of file descriptors, ports or memory; never the server's fault.
     Resources,
+    /// `in-doubt`: a request that must not be sent twice was under way when an earlier run was killed; whether the
+    /// server did its work nobody knows, and it was not sent again.
+    InDoubt,
     /// `closed`: the session was closed, or the run stopped, before this could finish.
     Closed,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [ErrorKind; 20] = [
+    pub const ALL: [ErrorKind; 21] = [
         ErrorKind::Input,
         ErrorKind::Url,
         ErrorKind::Request,
@@ -75,6 +78,7 @@ impl ErrorKind {
         ErrorKind::TimeoutTotal,
         ErrorKind::TimeoutDeadline,
         ErrorKind::Resources,
+        ErrorKind::InDoubt,
         ErrorKind::Closed,
     ];
 
@@ -100,6 +104,7 @@ impl ErrorKind {
             ErrorKind::TimeoutTotal => "timeout.total",
             ErrorKind::TimeoutDeadline => "timeout.deadline",
             ErrorKind::Resources => "resources",
+            ErrorKind::InDoubt => "in-doubt",
             ErrorKind::Closed => "closed",
         }
     }

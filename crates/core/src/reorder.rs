@@ -72,6 +72,12 @@ impl<T> Reorder<T> {
         Some((index, ready))
     }
 
+    /// The entry whose turn it is needs no waiting: it was never pushed, and the next one's turn comes.
+    pub fn skip(&mut self) {
+        debug_assert!(!self.held.contains_key(&self.next) && !self.spilled.contains_key(&self.next));
+        self.next += 1;
+    }
+
     /// While more than the bound is held: the entry whose turn is furthest away, to be written to disk and
     /// reported by [`Reorder::on_spilled`]. Until then it is not ready. An entry whose turn it is is never given out.
     pub fn over_budget(&mut self) -> Option<(u64, T)> {

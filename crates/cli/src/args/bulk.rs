@@ -8,12 +8,13 @@ use clap::{Args, ValueEnum};
 use gannet::bulk::{Rate, StatusSet};
 
 use super::values::{self, TimeLimit};
-use super::{NetworkArgs, RequestArgs, TimeoutArgs};
+use super::{NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
 
 /// Fetch every URL of the input: one row of output for each
 ///
 /// INPUT is a URL, in which {1..20} and {a,b} expand; or a file: .txt with one URL a line, .jsonl with one request
-/// a line, .csv or .tsv with a header, together with --url; or - for stdin.
+/// a line, .csv or .tsv with a header, together with --url; or - for stdin. Files may be compressed (.txt.gz,
+/// .jsonl.zst), and OUT is if its name ends in .gz or .zst.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FetchArgs {
@@ -38,6 +39,9 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -135,7 +139,7 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Replace OUT if it is there
+    /// Start over: OUT and its state are replaced
     #[arg(long, requires = "output")]
     pub(crate) fresh: bool,
 

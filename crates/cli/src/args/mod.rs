@@ -4,6 +4,7 @@
 
 mod bulk;
 mod request;
+mod state;
 pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
+pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
 
 /// Very many HTTP requests, concurrently, cheaply and politely.
 ///
@@ -27,6 +29,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Fetch(Box<FetchArgs>),
+    Status(StatusArgs),
+    Retry(RetryArgs),
     Get(Box<GetArgs>),
     Demo(DemoArgs),
     Origin(OriginArgs),

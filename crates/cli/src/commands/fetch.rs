@@ -3,34 +3,45 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::bulk::sink::{BodyFormat, OrderedOptions, Output, RowFormat, RowSink};
+use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Run, Sink};
+use gannet::bulk::state::Setting;
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, Run, Sink};
 use gannet::{Session, Url};
 
 use super::runtime;
+use super::stated::{self, Job, Stated};
 use crate::args::{BodyArg, FetchArgs, FormatArg, InputFormatArg, RequestArgs};
 use crate::exit::{Exit, usage};
 use crate::progress::Progress;
 use crate::signals::Signals;
-use crate::{limits, settings, summary, tell};
+use crate::{identity, limits, settings, signals, summary, tell};
 
 /// What became of a run.
 pub(crate) struct Report {
     pub(crate) end: End,
     pub(crate) sink: RowSink,
     pub(crate) elapsed: Duration,
+    /// Whether it goes on when the same command is given again.
+    pub(crate) can_resume: bool,
+    /// Options that its state keeps no value of.
+    pub(crate) withheld: Vec<String>,
 }
 
-/// Runs it and tells what came of it.
-pub(crate) fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
-    let report = fetch(args)?;
+/// Runs it and tells what came of it. `settings` are what the run is known by.
+pub(crate) fn run(args: &FetchArgs, settings: &[Setting]) -> anyhow::Result<Exit> {
+    let Some(report) = fetch(args, settings, Job::Fetch)? else { return Ok(Exit::Success) };
+    finish(args, report)
+}
+
+/// Tells what came of it.
+pub(crate) fn finish(args: &FetchArgs, report: Report) -> anyhow::Result<Exit> {
     summary::tell_all(args, &report);
     match report.end {
         End::InputFailed(error) => Err(error).context("the input cannot be read any further"),
@@ -55,27 +66,42 @@ impl Report {
     }
 }
 
-/// Runs it, with progress on stderr.
+/// Runs it, with progress on stderr; `None` where there was nothing to do.
 ///
 /// # Errors
 /// What keeps it from starting. What ends it early stands in the report.
-pub(crate) fn fetch(args: &FetchArgs) -> anyhow::Result<Report> {
+pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> anyhow::Result<Option<Report>> {
+    let runtime = runtime().context("cannot start the runtime")?;
+    let guard = runtime.enter();
+    // Without it that limit ends the process, as before.
+    let _ = signals::survive_file_size_limit();
+    drop(guard);
     let options = settings::bulk(args);
     let session = session(args, &options)?;
     // The input first: an unreadable one must not leave an empty output behind.
     let source = open_input(args, &session)?;
-    let sink = open_output(args)?;
-    let runtime = runtime().context("cannot start the runtime")?;
+    let out = args.output.file().filter(|out| args.output.format == FormatArg::Jsonl && !is_special(out));
+    let (sink, prior) = match out {
+        None => (open_output(args)?, Prior::default()),
+        Some(out) => {
+            check_inputs(args, out)?;
+            match stated::open(args, settings, (out, job), &source, &session)? {
+                Some(Stated { sink, prior }) => (sink, prior),
+                None => return Ok(None),
+            }
+        }
+    };
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {
         let progress = Arc::new(Progress::new(args.output.quiet, args.input.first));
         let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
-        Box::pin(drive(Run::new(&session, source, sink, options), drain, &progress)).await
+        Box::pin(drive(Run::new(&session, source, sink, options).resume(prior), drain, &progress)).await
     });
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
-    Ok(Report { end: finished.end, sink: finished.sink.sink, elapsed: started.elapsed() })
+    let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
+    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), can_resume: out.is_some(), withheld }))
 }
 
 async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progress) -> Finished<BatchTeller> {
@@ -122,7 +148,13 @@ fn open_input(args: &FetchArgs, session: &Session) -> anyhow::Result<InputSource
     });
     let timeouts = session.settings().timeouts.clone();
     let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), ..defaults(&args.request)? };
-    let options = InputOptions { base, first: args.input.first, format, defaults };
+    let spool = args.output.file().filter(|_| args.state.spool).map(spool_of);
+    if args.output.fresh
+        && let Some(spool) = &spool
+    {
+        remove_spool(spool)?;
+    }
+    let options = InputOptions { base, first: args.input.first, format, spool, defaults };
     InputSource::open(inputs, options).map_err(|error| {
         // A file that cannot be read is no mistake of the command line; a template that cannot be filled is.
         let unreadable = args.input.inputs.iter().any(|arg| is_unreadable(&Input::from_arg(arg, has_base)));
@@ -169,25 +201,58 @@ fn open_output(args: &FetchArgs) -> anyhow::Result<RowSink> {
     let output = match (asked.file(), asked.format) {
         (_, FormatArg::None) => Output::discard(),
         (None, FormatArg::Jsonl) => Output::stdout().context("stdout")?,
-        (Some(path), FormatArg::Jsonl) => {
-            if asked.fresh && args.input.inputs.iter().any(|input| is_same_file(Path::new(input), path)) {
-                return Err(usage(format!("-o: {} is an input too; --fresh would empty it", path.display())));
-            }
-            Output::file(path, asked.fresh).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => usage(format!("-o: {error}, another name keeps it")),
-                _ => anyhow::anyhow!(error),
-            })?
+        (Some(path), FormatArg::Jsonl) => Output::file(path, asked.fresh).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => usage(format!("-o: {error}, another name keeps it")),
+            _ => anyhow::anyhow!(error),
+        })?,
+    };
+    let ordered = asked.ordered.then(OrderedOptions::default);
+    RowSink::new(output, stated::row_format(args), ordered).context("cannot start writing")
+}
+
+impl From<BodyArg> for BodyFormat {
+    fn from(body: BodyArg) -> BodyFormat {
+        match body {
+            BodyArg::Auto => BodyFormat::Auto,
+            BodyArg::Json => BodyFormat::Json,
+            BodyArg::Text => BodyFormat::Text,
+            BodyArg::Base64 => BodyFormat::Base64,
+            BodyArg::None => BodyFormat::None,
         }
-    };
-    let body = match asked.body {
-        BodyArg::Auto => BodyFormat::Auto,
-        BodyArg::Json => BodyFormat::Json,
-        BodyArg::Text => BodyFormat::Text,
-        BodyArg::Base64 => BodyFormat::Base64,
-        BodyArg::None => BodyFormat::None,
-    };
-    let format = RowFormat { body, headers: asked.with_headers };
-    RowSink::new(output, format, asked.ordered.then(OrderedOptions::default)).context("cannot start writing")
+    }
+}
+
+/// Where the copy of stdin is kept.
+fn spool_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".spool");
+    PathBuf::from(name)
+}
+
+fn remove_spool(spool: &Path) -> anyhow::Result<()> {
+    let mut part = spool.as_os_str().to_owned();
+    part.push(".part");
+    for path in [spool, Path::new(&part)] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is there and no regular file: a device, a named pipe. It has no state.
+fn is_special(out: &Path) -> bool {
+    out.metadata().is_ok_and(|there| !there.is_file())
+}
+
+fn check_inputs(args: &FetchArgs, out: &Path) -> anyhow::Result<()> {
+    if args.output.fresh && args.input.inputs.iter().any(|input| is_same_file(Path::new(input), out)) {
+        return Err(usage(format!("-o: {} is an input too; --fresh would empty it", out.display())));
+    }
+    Ok(())
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
@@ -219,6 +284,22 @@ impl Sink for BatchTeller {
 
     fn awaits_turns(&self) -> bool {
         self.sink.awaits_turns()
+    }
+
+    fn on_start(&mut self, index: u64) -> Option<Mark> {
+        self.sink.on_start(index)
+    }
+
+    fn on_retry(&mut self, index: u64, attempts: u32) {
+        self.sink.on_retry(index, attempts);
+    }
+
+    fn on_hold(&mut self, host: &str, delay: Duration) {
+        self.sink.on_hold(host, delay);
+    }
+
+    fn on_end_of_input(&mut self, rows: u64) {
+        self.sink.on_end_of_input(rows);
     }
 
     fn on_batch(&mut self, number: u64, rows: u64) -> io::Result<()> {

@@ -5,7 +5,10 @@ pub(crate) mod demo;
 pub(crate) mod fetch;
 pub(crate) mod get;
 pub(crate) mod origin;
+pub(crate) mod retry;
 pub(crate) mod shell;
+pub(crate) mod stated;
+pub(crate) mod status;
 
 /// A runtime on this thread.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -7,7 +7,14 @@ use crate::gannet::{Place, gannet};
 #[test]
 fn the_help_is_the_one_that_was_agreed() {
     let mut text = String::new();
-    for command in [&["--help"][..], &["fetch", "--help"], &["get", "--help"], &["demo", "--help"]] {
+    for command in [
+        &["--help"][..],
+        &["fetch", "--help"],
+        &["status", "--help"],
+        &["retry", "--help"],
+        &["get", "--help"],
+        &["demo", "--help"],
+    ] {
         let ran = gannet(command).assert_code(0);
         text += &format!("$ gannet {}\n{}\n", command.join(" "), ran.text());
     }

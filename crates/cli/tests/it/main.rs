@@ -1,6 +1,7 @@
 //! The command as its users have it: the built binary against a simulated origin.
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod compressed;
 mod crash;
 mod demo;
 mod failures;

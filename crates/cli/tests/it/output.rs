@@ -17,8 +17,12 @@ fn rows_go_to_a_file_that_is_never_overwritten_unasked() {
     let first = gannet(["fetch", &url, "-o", &out]).assert_code(0);
     assert!(first.out.is_empty(), "{first:?}");
     let written = std::fs::read_to_string(&out).unwrap();
-    let refused = gannet(["fetch", &url, "-o", &out]).assert_code(2).assert_says("--fresh").assert_says("rows.jsonl");
+    gannet(["fetch", &url, "-o", &out]).assert_code(0).assert_says("1 of 1 row is done");
+    let other = gannet(["fetch", &origin.url("/items/2"), "-o", &out]);
+    let refused = other.assert_code(2).assert_says("--fresh").assert_says("rows.jsonl");
     assert!(!refused.err.contains("panicked"));
+    std::fs::remove_file(place.path("rows.jsonl.state")).unwrap();
+    gannet(["fetch", &url, "-o", &out]).assert_code(2).assert_says("--fresh").assert_says("without a state");
     assert_eq!(std::fs::read_to_string(&out).unwrap(), written);
     assert_eq!(origin.stats().requests, 1);
     gannet(["fetch", &origin.url("/items/2"), "-o", &out, "--fresh"]).assert_code(0);

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use super::scope::Target;
 
-/// One cookie as it is kept.
-#[derive(Clone)]
+/// One cookie as it is kept. Serialized it holds its value: whoever writes it down keeps the file to its owner.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Cookie {
     pub(super) name: Box<str>,
     pub(super) value: Box<str>,
@@ -130,7 +132,7 @@ impl fmt::Debug for Cookie {
 }
 
 /// The SameSite attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SameSite {
     /// Sent to the same site only.
     Strict,

@@ -42,6 +42,7 @@ pub struct Jar {
     len: usize,
     /// Counts stores and uses: the order of creation and of last use, whatever the clock does.
     tick: u64,
+    changes: u64,
 }
 
 impl Jar {
@@ -171,6 +172,21 @@ impl Jar {
         self.sites.values().flatten()
     }
 
+    /// Puts cookies back that [`Jar::iter`] gave, host-only ones as such; those in the same place are replaced.
+    pub fn restore(&mut self, cookies: impl IntoIterator<Item = Cookie>) {
+        let mut cookies: Vec<Cookie> = cookies.into_iter().collect();
+        cookies.sort_by_key(|cookie| cookie.created);
+        for cookie in cookies {
+            let site = scope::site_of(&cookie.domain).to_owned();
+            self.put(&site, cookie, None);
+        }
+    }
+
+    /// Grows with every cookie that is set, changed or removed; what was sent and used does not count.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Removes the cookies of this domain, path and name; whether there was one.
     pub fn remove(&mut self, domain: &str, path: &str, name: &str) -> bool {
         let domain = domain.trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
@@ -185,6 +201,7 @@ impl Jar {
     /// Removes every cookie.
     pub fn clear(&mut self) {
         self.sites.clear();
+        self.changes += 1;
         self.len = 0;
     }
 
@@ -212,6 +229,7 @@ impl Jar {
 
     fn put(&mut self, site: &str, mut cookie: Cookie, now: Option<SystemTime>) {
         self.tick += 1;
+        self.changes += 1;
         (cookie.created, cookie.used) = (self.tick, self.tick);
         if !self.sites.contains_key(site) {
             self.sites.insert(site.into(), Vec::new());
@@ -265,6 +283,7 @@ impl Jar {
             self.sites.remove(site);
         }
         self.len -= gone;
+        self.changes += gone as u64;
         gone
     }
 }

@@ -77,6 +77,12 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The site a cookie of this domain is kept under, as [`Target::site`].
+pub(super) fn site_of(domain: &str) -> &str {
+    let is_ip = domain.starts_with('[') || domain.parse::<std::net::Ipv4Addr>().is_ok();
+    if is_ip { domain } else { registrable(domain) }
+}
+
 /// Whether `host` is `domain` or below it. Both in one spelling; for names, not addresses.
 pub(super) fn domain_match(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))

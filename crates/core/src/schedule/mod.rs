@@ -250,6 +250,25 @@ impl Schedule {
         self.settle(id, now);
     }
 
+    /// A row was read that had so many attempts in an earlier run: it goes on with the next one. If it had none, as
+    /// [`Schedule::on_row`].
+    pub fn on_row_again(&mut self, row: RowRef, host: &str, attempts: u32, now: Instant) {
+        if attempts == 0 {
+            return self.on_row(row, host, now);
+        }
+        self.count_read();
+        self.unfinished += 1;
+        let id = self.hosts.intern(host, now);
+        let deadline = self.options.deadline.map(|allowed| later(now, allowed));
+        let attempt = attempts.saturating_add(1);
+        let key = self.waiting.insert(Try { row, host: id, attempt, deadline, short_since: None });
+        self.hosts[id].push_due(key);
+        if let Some(deadline) = deadline {
+            self.timers.push(deadline, Wake::Deadline(key));
+        }
+        self.settle(id, now);
+    }
+
     /// A row was read that is finished without a start: it is malformed, or was done in an earlier run.
     /// It counts for its batch.
     pub fn on_unreadable(&mut self, _index: u64) {

@@ -12,6 +12,7 @@ use gannet_core::schedule::{self, Start, Ticket};
 use tokio::time::Instant;
 
 use super::memory::{Memory, Share};
+use super::sink::Mark;
 use super::{BulkOptions, Fetched, Outcome, Row};
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -22,6 +23,8 @@ use crate::session::Session;
 pub(super) struct Attempt {
     pub(super) row: Row,
     pub(super) start: Start,
+    /// To be waited for before anything is sent.
+    pub(super) mark: Option<Mark>,
 }
 
 /// An attempt that is over.
@@ -42,7 +45,7 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) async fn perform(&self, attempt: Attempt) -> Ended {
-        let Attempt { row, start } = attempt;
+        let Attempt { row, start, mark } = attempt;
         let started = Instant::now();
         let mut share = self.memory.share();
         let mut facts = schedule::Outcome { error: None, status: None, retry_after: None, repeatable: true };
@@ -52,7 +55,11 @@ impl Sender {
             Ok(request) => {
                 facts.repeatable = request.is_repeatable();
                 replayable = request.body().is_replayable();
-                self.exchange(request, start.deadline.map(Instant::from_std), &mut response, &mut share).await.err()
+                let deadline = start.deadline.map(Instant::from_std);
+                match wait_for(mark).await {
+                    Ok(()) => self.exchange(request, deadline, &mut response, &mut share).await.err(),
+                    Err(error) => Some(error),
+                }
             }
             Err(error) => Some(error),
         };
@@ -135,6 +142,15 @@ impl Sender {
         }
         Ok(Bytes::from(body))
     }
+}
+
+/// The mark of a request that must not be sent twice: without it, nothing is sent.
+async fn wait_for(mark: Option<Mark>) -> Result<()> {
+    let Some(mark) = mark else { return Ok(()) };
+    mark.await.map_err(|error| {
+        let message = "the run's state could not be written before the request was sent";
+        Error::new(ErrorKind::Closed, gannet_core::Phase::Prepare, message).with_source(error)
+    })
 }
 
 fn set_total(request: &mut Request, session: &gannet_core::timeout::Timeouts, total: Option<Duration>) {

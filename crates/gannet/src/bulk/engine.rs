@@ -12,15 +12,20 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::attempt::{Attempt, Ended};
+use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
+use super::sink::Mark;
 use super::{BulkOptions, Outcome, Row, Sink, Source};
 use crate::error::Error;
+use crate::request::Request;
 
 pub(super) struct Engine<S, K> {
     pub(super) schedule: Schedule,
     source: S,
     /// Taken out at the end.
     sink: Option<K>,
+    /// What earlier runs came to.
+    prior: Prior,
     /// The row read last: it is usually the one that starts next.
     in_hand: Option<Row>,
     /// Rows that wait and whose body can be had only once, so that they cannot be read again.
@@ -51,6 +56,15 @@ struct Counts {
     by_kind: [u64; ErrorKind::ALL.len()],
 }
 
+impl Counts {
+    fn count_failed(&mut self, kind: ErrorKind, rows: u64) {
+        self.failed += rows;
+        if let Some(at) = ErrorKind::ALL.iter().position(|known| *known == kind) {
+            self.by_kind[at] += rows;
+        }
+    }
+}
+
 /// What there is to do next.
 pub(super) enum Next {
     Start(Box<Attempt>),
@@ -74,6 +88,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             schedule: Schedule::new(rules, fastrand::u64(..)),
             source,
             sink: Some(sink),
+            prior: Prior::default(),
             in_hand: None,
             kept: HashMap::new(),
             waker,
@@ -95,7 +110,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.look_for_room();
             match self.schedule.poll(now.into_std()) {
                 Action::Start(start) => match self.row(start.row) {
-                    Ok(row) => return Next::Start(Box::new(Attempt { row, start })),
+                    Ok(row) => {
+                        let mark = self.mark(&row);
+                        return Next::Start(Box::new(Attempt { row, start, mark }));
+                    }
                     Err(error) => {
                         // The attempt counts as in flight; its end has to be told for the run to end.
                         self.stop(End::InputFailed(error));
@@ -126,16 +144,35 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// An attempt is over: the row is finished, or will be started again.
     pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) {
         let Ended { ticket, facts, outcome, share } = ended;
-        if let Some(answered) = outcome.response.as_ref().filter(|response| response.redirected)
+        if let Some(answered) = &outcome.response
             && let Some(delay) = self.retry.hold(&facts)
         {
-            self.schedule.on_hold(host_key(&answered.final_url), delay, now.into_std());
+            let host = host_key(&answered.final_url);
+            if answered.redirected {
+                self.schedule.on_hold(host, delay, now.into_std());
+            }
+            self.sink().on_hold(host, delay);
         }
+        let (index, attempt) = (ticket.row().index, ticket.attempt());
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
             Verdict::Finished => self.finish(outcome),
-            Verdict::Retry { .. } | Verdict::Requeued => {}
+            Verdict::Retry { .. } => self.sink().on_retry(index, attempt),
+            // It was never sent.
+            Verdict::Requeued => self.sink().on_retry(index, attempt - 1),
         }
         drop(share);
+    }
+
+    /// The rows that earlier runs finished are not asked again.
+    pub(super) fn resume(&mut self, prior: Prior, now: Instant) {
+        for (host, delay) in &prior.holds {
+            self.schedule.on_hold(host, *delay, now.into_std());
+        }
+        self.counts.ok += prior.ok;
+        for (kind, count) in &prior.failed {
+            self.counts.count_failed(*kind, *count);
+        }
+        self.prior = prior;
     }
 
     /// No more rows are started or read.
@@ -159,7 +196,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             in_flight: self.schedule.in_flight(),
             parked: self.schedule.parked() as u64,
             retrying: self.schedule.waiting_retry(),
-            total: self.source.total(),
+            total: self.prior.wanted().or(self.source.total()),
             progress_bytes: self.source.progress_bytes(),
             limited_by,
         }
@@ -172,6 +209,12 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// The sink, when all is over.
     pub(super) fn take_sink(&mut self) -> K {
         self.sink.take().expect("invariant: the sink is taken at the end only")
+    }
+
+    /// What a request that must not be sent twice has to wait for.
+    fn mark(&mut self, row: &Row) -> Option<Mark> {
+        let is_repeatable = row.request.as_ref().is_ok_and(Request::is_repeatable);
+        if is_repeatable { None } else { self.sink().on_start(row.index) }
     }
 
     fn look_for_room(&mut self) {
@@ -194,18 +237,34 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let mut cx = Context::from_waker(&self.waker);
         let row = match self.source.poll_next(&mut cx) {
             Poll::Pending => return self.schedule.on_input_pending(),
-            Poll::Ready(Ok(None)) => return self.schedule.on_end_of_input(),
+            Poll::Ready(Ok(None)) => {
+                let rows = self.counts.read;
+                self.sink().on_end_of_input(rows);
+                return self.schedule.on_end_of_input();
+            }
             Poll::Ready(Err(error)) => return self.stop(End::InputFailed(error)),
             Poll::Ready(Ok(Some(row))) => row,
         };
         self.counts.read += 1;
-        match &row.request {
-            Ok(request) => {
+        let fate = self.prior.fate(row.index);
+        match (&row.request, fate) {
+            (_, Fate::Skip) => {
+                self.schedule.on_unreadable(row.index);
+                self.source.on_finished(row.index);
+            }
+            (Ok(request), Fate::InDoubt { attempts }) if !request.is_repeatable() => {
+                self.schedule.on_unreadable(row.index);
+                let message = "it was under way when an earlier run was killed and must not be sent twice; \
+                               --resend-in-doubt sends it again";
+                let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
+                self.finish(unsent(row, attempts, Some(error)));
+            }
+            (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };
-                self.schedule.on_row(place, host_key(request.url()), now.into_std());
+                self.schedule.on_row_again(place, host_key(request.url()), attempts, now.into_std());
                 self.put_in_hand(row);
             }
-            Err(_) => {
+            (Err(_), _) => {
                 self.schedule.on_unreadable(row.index);
                 self.finish(unsent(row, 0, None));
             }
@@ -249,12 +308,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let (index, kind) = (outcome.index, outcome.error_kind());
         match kind {
             None => self.counts.ok += 1,
-            Some(kind) => {
-                self.counts.failed += 1;
-                if let Some(at) = ErrorKind::ALL.iter().position(|known| *known == kind) {
-                    self.counts.by_kind[at] += 1;
-                }
-            }
+            Some(kind) => self.counts.count_failed(kind, 1),
         }
         if let Err(error) = self.sink().push(outcome) {
             self.stop(End::OutputFailed(error));

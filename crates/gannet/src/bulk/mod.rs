@@ -9,12 +9,16 @@ mod attempt;
 mod engine;
 mod fetch;
 mod memory;
+mod prior;
 mod row;
 mod run;
 pub mod sink;
 pub mod source;
+#[cfg(feature = "state")]
+pub mod state;
 
 pub use fetch::{Fetch, FetchAll, Outcomes};
+pub use prior::Prior;
 pub use row::{Fetched, Outcome, Row};
 pub use run::{Control, End, Finished, Run, Snapshot};
 pub use sink::Sink;

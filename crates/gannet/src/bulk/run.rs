@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::attempt::{Attempt, Sender};
 use super::engine::{Engine, Next};
 use super::memory::Memory;
-use super::{BulkOptions, Sink, Source};
+use super::{BulkOptions, Prior, Sink, Source};
 use crate::alarm::later;
 use crate::session::Session;
 
@@ -117,6 +117,13 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
         let memory = Memory::new(options.memory);
         let sender = Sender { session: session.clone(), options, memory };
         Run { shared: Arc::new(Shared { engine: Mutex::new(engine), sender, signal }) }
+    }
+
+    /// Goes on where earlier runs over the same input ended. To be called before [`Run::drive`].
+    #[must_use]
+    pub fn resume(self, prior: Prior) -> Self {
+        self.shared.lock().resume(prior, Instant::now());
+        self
     }
 
     /// A handle to stop the run and to look at it.

@@ -10,7 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use self::codec::Codec;
+pub(crate) use self::codec::Codec;
 use super::DecodeError;
 
 /// The most codings undone for one body, repeated headers counted together.

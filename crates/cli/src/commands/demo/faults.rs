@@ -35,7 +35,7 @@ pub(super) fn run(origin: &str) -> anyhow::Result<Exit> {
     let Command::Fetch(args) = Cli::try_parse_from(&words)?.command else {
         bail!("invariant: the command is fetch");
     };
-    let exit = fetch::run(&args)?;
+    let exit = fetch::run(&args, &[])?;
     let counted = Counted::read(&out).with_context(|| format!("cannot read {}", out.display()))?;
     write!(stdout, "\n{}", table(&counted))?;
     writeln!(stdout, "\nthe rows are in {}", out.display())?;

@@ -70,7 +70,7 @@ impl Hosts {
 const MOST: usize = 1000;
 
 /// Host and port of a URL as it was given, without userinfo; the ports 80 and 443 are left off.
-fn host(url: &str) -> Option<&str> {
+pub(crate) fn host(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let authority = &rest[..end];

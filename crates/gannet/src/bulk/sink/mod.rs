@@ -4,7 +4,9 @@
 //! the outcomes to a Rust program.
 
 mod batch;
+mod codec;
 mod collect;
+mod entry;
 mod histogram;
 mod hosts;
 mod json;
@@ -16,16 +18,24 @@ mod stats;
 mod writer;
 
 pub(crate) use batch::BatchSink;
+pub use codec::{Codec, RowReader};
 pub use collect::{ChannelSink, CollectSink, OutcomeReceiver};
+#[cfg(feature = "state")]
+pub(crate) use entry::{Batch, Done, Entry};
 pub use histogram::Histogram;
+#[cfg(feature = "state")]
+pub(crate) use hosts::host;
 pub use output::Output;
 pub use render::{BodyFormat, RowFormat};
 pub use rows::{OrderedOptions, RowSink};
 pub use stats::{LatencyMs, SlowHost, Stats, Summary};
-pub use writer::RowWriter;
+#[cfg(feature = "state")]
+pub(crate) use writer::BatchWriter;
+pub use writer::{Mark, RowWriter};
 
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::Outcome;
 
@@ -34,6 +44,21 @@ pub trait Sink: Send {
     /// Looks at an outcome before it is counted and pushed: an ok row that the output cannot show as asked for fails
     /// here.
     fn check(&self, _outcome: &mut Outcome) {}
+
+    /// A request that must not be sent twice is about to be: it waits for what this gives, and is not sent where that
+    /// is an error. Called before each of its attempts.
+    fn on_start(&mut self, _index: u64) -> Option<Mark> {
+        None
+    }
+
+    /// The row waits for another attempt after so many.
+    fn on_retry(&mut self, _index: u64, _attempts: u32) {}
+
+    /// The host has asked to be left alone for so long.
+    fn on_hold(&mut self, _host: &str, _delay: Duration) {}
+
+    /// The input has ended; it has so many rows.
+    fn on_end_of_input(&mut self, _rows: u64) {}
 
     /// Takes one outcome. Called also when [`Sink::poll_room`] said there is none: what was in flight must go
     /// somewhere; it is bounded by the concurrency.

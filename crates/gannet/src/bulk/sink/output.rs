@@ -1,11 +1,14 @@
 //! Where the bytes of a run go: a file, standard output, any writer, or nowhere. Refuses to overwrite a file that is
-//! there unless told to. After a failed write a regular file is cut back to its last whole row.
+//! there unless told to. A file whose name ends in `.gz` or `.zst` gets each piece as one gzip member or zstd frame.
+//! After a failed write a regular file is cut back to its last whole row, or member.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use super::codec::Codec;
 
 /// An output, opened. The rows reach it through [`super::RowWriter`].
 pub struct Output {
@@ -14,8 +17,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// A new file. With `fresh`, one that is there is emptied. What is there and is no regular file (a device, a
-    /// named pipe) is written to either way.
+    /// A new file, compressed if its name ends in `.gz` or `.zst`. With `fresh`, one that is there is emptied. What is
+    /// there and is no regular file (a device, a named pipe) is written to either way.
     ///
     /// # Errors
     /// The file is there already, or cannot be made; the path is named.
@@ -40,12 +43,12 @@ impl Output {
             io::Error::new(error.kind(), format!("cannot write {}: {why}", path.display()))
         };
         let file = options.open(path).map_err(named)?;
-        let target = Target::file(file).map_err(named)?;
+        let target = Target::file(file, Codec::of(path)).map_err(named)?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Output { target: Some(target), dir: Some(dir.to_owned()) })
     }
 
-    /// Standard output, without the line buffer of `std`.
+    /// Standard output, without the line buffer of `std`; never compressed.
     ///
     /// # Errors
     /// Standard output is closed.
@@ -53,16 +56,16 @@ impl Output {
         #[cfg(unix)]
         let target = {
             use std::os::fd::AsFd;
-            Target::file(File::from(io::stdout().as_fd().try_clone_to_owned()?))?
+            Target::file(File::from(io::stdout().as_fd().try_clone_to_owned()?), Codec::Plain)?
         };
         #[cfg(not(unix))]
-        let target = Target { write: Box::new(io::stdout()), file: None };
+        let target = Target::new(Box::new(io::stdout()), None, Codec::Plain);
         Ok(Output { target: Some(target), dir: None })
     }
 
     /// Any writer. It is flushed after each piece, and dropped on the thread that writes.
     pub fn writer(write: impl Write + Send + 'static) -> Self {
-        Output { target: Some(Target { write: Box::new(write), file: None }), dir: None }
+        Output { target: Some(Target::new(Box::new(write), None, Codec::Plain)), dir: None }
     }
 
     /// Nowhere: rows are counted and not rendered.
@@ -96,26 +99,51 @@ impl fmt::Debug for Output {
     }
 }
 
-/// What is written to, and the same file once more where it can be cut back.
+/// What is written to, and the same file once more where it can be cut back. Dropped without rows, it writes an empty
+/// member where it packs: no tool takes an empty file for one of its format.
 pub(super) struct Target {
-    pub(super) write: Box<dyn Write + Send>,
-    pub(super) file: Option<File>,
+    write: Box<dyn Write + Send>,
+    file: Option<File>,
+    codec: Codec,
+    packed: Vec<u8>,
+    has_rows: bool,
 }
 
 impl Target {
-    fn file(file: File) -> io::Result<Self> {
-        let same = file.try_clone()?;
-        Ok(Target { write: Box::new(file), file: Some(same) })
+    pub(super) fn new(write: Box<dyn Write + Send>, file: Option<File>, codec: Codec) -> Self {
+        Target { write, file, codec, packed: Vec::new(), has_rows: false }
     }
 
-    /// Writes whole rows. Gives the bytes of the rows that are in the output whole, also beside an error.
+    fn file(file: File, codec: Codec) -> io::Result<Self> {
+        let same = file.try_clone()?;
+        Ok(Target::new(Box::new(file), Some(same), codec))
+    }
+
+    /// Writes whole rows, packed as one member where they are packed. Gives how many bytes of what is whole came to
+    /// be in the output, also beside an error.
     pub(super) fn write_rows(&mut self, rows: &[u8]) -> (usize, io::Result<()>) {
+        if self.codec == Codec::Plain || rows.is_empty() {
+            return self.write_whole(rows);
+        }
+        self.has_rows = true;
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        let done = match self.codec.encode(rows, &mut packed) {
+            Ok(()) => self.write_whole(&packed),
+            Err(error) => (0, Err(error)),
+        };
+        packed.shrink_to(KEPT);
+        self.packed = packed;
+        done
+    }
+
+    fn write_whole(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         let mut written = 0;
         let result = loop {
-            if written == rows.len() {
+            if written == bytes.len() {
                 break self.write.flush();
             }
-            match self.write.write(&rows[written..]) {
+            match self.write.write(&bytes[written..]) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -127,8 +155,12 @@ impl Target {
         if result.is_ok() {
             return (written, result);
         }
-        let whole = rows[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        // The first error tells why; that the torn row then stays is told by nothing better.
+        let whole = match self.codec {
+            _ if written == bytes.len() => written,
+            Codec::Plain => bytes[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
+            Codec::Gzip | Codec::Zstd => 0,
+        };
+        // The first error tells why; that what is torn then stays is told by nothing better.
         let _ = self.cut((written - whole) as u64);
         (whole, result)
     }
@@ -148,4 +180,16 @@ impl Target {
     }
 }
 
+impl Drop for Target {
+    fn drop(&mut self) {
+        let mut packed = Vec::new();
+        if self.codec != Codec::Plain && !self.has_rows && self.codec.encode(&[], &mut packed).is_ok() {
+            // There is nobody left to tell, and no row is lost.
+            let _ = self.write_whole(&packed);
+        }
+    }
+}
+
+/// A buffer that one large batch blew up to more than this is not kept.
+const KEPT: usize = 1 << 20;
 const RETRY: Duration = Duration::from_millis(5);

@@ -8,14 +8,16 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
 use gannet_core::reorder::{Ready, Reorder};
 
+use super::entry::Entry;
 use super::output::Output;
 use super::render::RowFormat;
 use super::spill::Spill;
 use super::stats::Stats;
-use super::writer::RowWriter;
+use super::writer::{Mark, RowWriter};
 use super::{Outcome, Sink};
 
 /// How rows are brought into the order of the input.
@@ -44,6 +46,15 @@ pub struct RowSink {
     /// None where rows go nowhere.
     writer: Option<RowWriter>,
     ordered: Option<Ordered>,
+    /// Whether the writer keeps a state, and is told what happens beside the rows.
+    records: Option<Records>,
+}
+
+/// How a state is told.
+#[derive(Clone, Copy, Debug)]
+struct Records {
+    /// Each row is committed as soon as the writer is free.
+    each_row: bool,
 }
 
 impl RowSink {
@@ -53,7 +64,7 @@ impl RowSink {
     /// The writing thread cannot be started.
     pub fn new(output: Output, format: RowFormat, ordered: Option<OrderedOptions>) -> io::Result<Self> {
         if output.is_discard() {
-            return Ok(RowSink { format, stats: Stats::default(), writer: None, ordered: None });
+            return Ok(RowSink { format, stats: Stats::default(), writer: None, ordered: None, records: None });
         }
         let dir = output.dir().map_or_else(std::env::temp_dir, PathBuf::from);
         let ordered = ordered.map(|options| Ordered {
@@ -62,7 +73,31 @@ impl RowSink {
             scratch: Vec::new(),
         });
         let writer = Some(RowWriter::new(output)?);
-        Ok(RowSink { format, stats: Stats::default(), writer, ordered })
+        Ok(RowSink { format, stats: Stats::default(), writer, ordered, records: None })
+    }
+
+    /// Writes to the output of a run state, and the state with it; what earlier runs came to is counted already. The
+    /// order of the rows is the state's.
+    ///
+    /// A run that was stopped leaves what waits for its turn in the state, for the next run to write.
+    ///
+    /// # Errors
+    /// The writing thread cannot be started.
+    #[cfg(feature = "state")]
+    pub fn with_state(state: crate::bulk::state::RunState, format: RowFormat) -> io::Result<Self> {
+        let records = Some(Records { each_row: state.commits_each_row() });
+        let stats = state.stats();
+        // A commit takes two syncs whatever it holds: larger ones than where rows are only written.
+        let pace = super::writer::Pace { chunk: 1 << 20, ..super::writer::Pace::default() };
+        let writer = Some(RowWriter::start(state.into_writer(), pace)?);
+        Ok(RowSink { format, stats, writer, ordered: None, records })
+    }
+
+    fn record(&self, urgent: bool, entry: Entry) -> Option<Mark> {
+        let writer = self.writer.as_ref().filter(|_| self.records.is_some())?;
+        // What failed is told by the mark, and by the next push.
+        let batch = writer.push_batch(urgent, |batch| batch.entries.push(entry)).unwrap_or(u64::MAX);
+        Some(writer.mark(batch))
     }
 
     /// What came so far.
@@ -81,11 +116,35 @@ impl Sink for RowSink {
         self.format.check(outcome);
     }
 
+    fn on_start(&mut self, index: u64) -> Option<Mark> {
+        self.record(true, Entry::Started(index))
+    }
+
+    fn on_retry(&mut self, index: u64, attempts: u32) {
+        self.record(false, Entry::Waiting(index, attempts));
+    }
+
+    fn on_hold(&mut self, host: &str, delay: Duration) {
+        if self.records.is_some() {
+            self.record(false, Entry::Hold(host.into(), delay, SystemTime::now()));
+        }
+    }
+
+    fn on_end_of_input(&mut self, rows: u64) {
+        self.record(false, Entry::End(rows));
+    }
+
     fn push(&mut self, outcome: Outcome) -> io::Result<()> {
         self.stats.count(&outcome);
         let Some(writer) = &self.writer else {
             return Ok(());
         };
+        if let Some(Records { each_row }) = self.records {
+            let format = self.format;
+            let pushed =
+                writer.push_batch(each_row, |batch| batch.push_row(&outcome, |out| format.render(&outcome, out)));
+            return pushed.map(|_| ());
+        }
         match &mut self.ordered {
             None => writer.push(|out| self.format.render(&outcome, out)),
             Some(ordered) => {

@@ -33,6 +33,10 @@ pub struct Stats {
     pub retries: u64,
     /// How long the last attempts took.
     pub latency: Histogram,
+    /// Rows that earlier runs finished; counted above too.
+    pub earlier_rows: u64,
+    /// Attempts of those rows; counted above too.
+    pub earlier_attempts: u64,
     hosts: Hosts,
 }
 
@@ -73,6 +77,7 @@ impl Stats {
         let slowest = self.hosts.slowest(SLOWEST).into_iter();
         Summary {
             rows: self.rows,
+            earlier_rows: self.earlier_rows,
             ok: self.ok,
             failed: self.failed(),
             errors: self.errors.clone(),
@@ -81,8 +86,8 @@ impl Stats {
             attempts: self.attempts,
             retries: self.retries,
             seconds: round(seconds, 3),
-            rows_per_second: per_second(self.rows),
-            requests_per_second: per_second(self.attempts),
+            rows_per_second: per_second(self.rows - self.earlier_rows),
+            requests_per_second: per_second(self.attempts - self.earlier_attempts),
             latency_ms,
             slowest_hosts: slowest
                 .map(|(host, rows, mean)| SlowHost { host: host.to_owned(), rows, mean_ms: millis(mean) })
@@ -96,6 +101,8 @@ impl Stats {
 pub struct Summary {
     /// Rows that finished.
     pub rows: u64,
+    /// Of them, those that earlier runs finished.
+    pub earlier_rows: u64,
     /// Rows that are ok.
     pub ok: u64,
     /// Rows that failed.
@@ -158,6 +165,9 @@ impl Summary {
 
     fn write_text(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "rows      {}: {} ok, {} failed", self.rows, self.ok, self.failed)?;
+        if self.earlier_rows > 0 {
+            writeln!(text, "earlier   {} of them by earlier runs", self.earlier_rows)?;
+        }
         if !self.errors.is_empty() {
             let mut by_count: Vec<_> = self.errors.iter().collect();
             by_count.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

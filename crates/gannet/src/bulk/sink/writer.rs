@@ -2,16 +2,20 @@
 //! that the thread swaps for an empty one when it is large enough or 50 ms old; the first row after a pause goes out
 //! at once. Under load that is a wake-up per 128 KiB or 50 ms, and none per row. Above a bound there is no room: whoever
 //! pushes must wait. Only whole rows are in the output, also after an error, which every later call then returns.
+//! What is done with a buffer is a [`BatchWriter`]'s: written to an output, or with the run's state committed behind.
 
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::entry::Batch;
 use super::output::{Output, Target};
 
 /// Writes rows to an [`Output`] from a thread of its own.
@@ -30,15 +34,25 @@ impl RowWriter {
     /// # Errors
     /// The thread cannot be started.
     pub fn new(output: Output) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let Some(target) = output.into_target() else {
-            shared.lock().ended = true;
-            return Ok(RowWriter { shared, thread: None });
-        };
+        match output.into_target() {
+            Some(target) => RowWriter::start(Box::new(target), Pace::default()),
+            None => {
+                let shared = Arc::new(Shared::default());
+                shared.lock().ended = true;
+                Ok(RowWriter { shared, thread: None })
+            }
+        }
+    }
+
+    /// Starts the thread, which hands each batch to `target`.
+    pub(crate) fn start(target: Box<dyn BatchWriter>, pace: Pace) -> io::Result<Self> {
+        let shared = Arc::new(Shared { pace, ..Shared::default() });
         let ours = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("gannet-output".into()).spawn(move || {
             let ending = Ending(ours);
-            ending.0.run(target);
+            // Closed before the end is told.
+            let mut target = target;
+            ending.0.run(&mut *target);
         })?;
         Ok(RowWriter { shared, thread: Some(thread) })
     }
@@ -48,18 +62,26 @@ impl RowWriter {
     /// # Errors
     /// The output failed, now or before.
     pub fn push(&self, render: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        self.push_batch(false, |batch| render(&mut batch.rows)).map(|_| ())
+    }
+
+    /// Has `fill` add to the batch that is being gathered; what it gives is that batch's number, for
+    /// [`RowWriter::mark`]. `urgent`: it is written as soon as the thread is free.
+    pub(crate) fn push_batch(&self, urgent: bool, fill: impl FnOnce(&mut Batch)) -> io::Result<u64> {
         if self.thread.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         // The lock is held while rendering: the thread needs it only for moments, to swap buffers.
         let mut state = self.shared.lock();
         if let Some(failure) = &state.failure {
             return Err(failure.to_error());
         }
-        render(&mut state.pending);
+        fill(&mut state.pending);
+        state.urgent |= urgent;
+        let number = state.taken + 1;
         let is_due = match state.sleep {
             Sleep::Awake => false,
-            Sleep::Gathering => state.pending.len() >= CHUNK,
+            Sleep::Gathering => state.urgent || state.pending.rows.len() >= self.shared.pace.chunk,
             Sleep::Idle => !state.pending.is_empty(),
         };
         if is_due {
@@ -67,12 +89,17 @@ impl RowWriter {
             drop(state);
             self.shared.work.notify_one();
         }
-        Ok(())
+        Ok(number)
+    }
+
+    /// Ready when the batch of this number is written.
+    pub(crate) fn mark(&self, batch: u64) -> Mark {
+        Mark { shared: self.shared.clone(), batch }
     }
 
     /// Whether less than half a mebibyte waits to be written.
     pub fn has_room(&self) -> bool {
-        self.shared.lock().pending.len() < ROOM
+        self.shared.has_room(&self.shared.lock())
     }
 
     /// Ready when there is room; pending wakes the task then. One task at a time.
@@ -84,7 +111,7 @@ impl RowWriter {
         if let Some(failure) = &state.failure {
             return Poll::Ready(Err(failure.to_error()));
         }
-        if state.pending.len() < ROOM {
+        if self.shared.has_room(&state) {
             return Poll::Ready(Ok(()));
         }
         state.wait(cx);
@@ -128,14 +155,77 @@ impl Drop for RowWriter {
     }
 }
 
-/// The thread wakes early for this much.
-const CHUNK: usize = 128 << 10;
-/// From this on there is no room.
-const ROOM: usize = 4 * CHUNK;
-/// A buffer that one large row blew up to more than this is not kept.
-const KEPT: usize = 4 * ROOM;
-/// How long rows gather before they are written.
-const GATHER: Duration = Duration::from_millis(50);
+/// What the thread does with what was gathered.
+pub(crate) trait BatchWriter: Send {
+    /// Writes the batch. Gives how many bytes of whole rows came to be in the output, also beside an error, after
+    /// which nothing more is written.
+    fn write(&mut self, batch: &mut Batch) -> (u64, io::Result<()>);
+
+    /// Everything is written.
+    ///
+    /// # Errors
+    /// The output is not as it should be.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BatchWriter for Target {
+    fn write(&mut self, batch: &mut Batch) -> (u64, io::Result<()>) {
+        let (written, result) = self.write_rows(&batch.rows);
+        (written as u64, result)
+    }
+}
+
+/// How rows gather.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// The thread wakes early for this many bytes; four times as many leave no room.
+    pub(crate) chunk: usize,
+    /// How long rows gather before they are written.
+    pub(crate) gather: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { chunk: 128 << 10, gather: Duration::from_millis(50) }
+    }
+}
+
+/// Ready when the batch it stands for is written. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Mark {
+    shared: Arc<Shared>,
+    batch: u64,
+}
+
+impl Future for Mark {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.shared.lock();
+        if state.written_batches >= self.batch {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(failure) = &state.failure {
+            return Poll::Ready(Err(failure.to_error()));
+        }
+        if state.ended {
+            return Poll::Ready(Err(io::Error::other("the output was closed before")));
+        }
+        if !state.marks.iter().any(|known| known.will_wake(cx.waker())) {
+            state.marks.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// A buffer that one large row blew up to more than so many chunks is not kept.
+const KEPT_CHUNKS: usize = 16;
+/// So many chunks leave no room.
+const ROOM_CHUNKS: usize = 4;
+/// Entries beside rows (there are few bytes in a row that goes nowhere) leave no room from here on.
+const ROOM_ENTRIES: usize = 1 << 16;
 const DROP_WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
@@ -145,13 +235,21 @@ struct Shared {
     work: Condvar,
     /// From the thread: it has ended.
     end: Condvar,
+    pace: Pace,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whole rows that wait to be written.
-    pending: Vec<u8>,
+    /// Whole rows that wait to be written, and what is to be known beside them.
+    pending: Batch,
+    /// They are to be written as soon as the thread is free.
+    urgent: bool,
     sleep: Sleep,
+    /// How many batches the thread has taken, and how many of them are written.
+    taken: u64,
+    written_batches: u64,
+    /// Who waits for a batch.
+    marks: Vec<Waker>,
     /// Nothing more will be pushed.
     closing: bool,
     ended: bool,
@@ -173,6 +271,11 @@ enum Sleep {
 }
 
 impl State {
+    fn fail(&mut self, error: &io::Error) {
+        self.failure = Some(Failure::from(error));
+        self.pending = Batch::default();
+    }
+
     fn wait(&mut self, cx: &Context<'_>) {
         match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -194,33 +297,41 @@ impl Shared {
         self.work.notify_one();
     }
 
-    fn run(&self, mut target: Target) {
-        let mut rows = Vec::new();
+    fn has_room(&self, state: &State) -> bool {
+        state.pending.rows.len() < ROOM_CHUNKS * self.pace.chunk && state.pending.entries.len() < ROOM_ENTRIES
+    }
+
+    fn run(&self, target: &mut dyn BatchWriter) {
+        let mut batch = Batch::default();
         let mut last_write = None;
-        while self.next_rows(&mut rows, last_write) {
-            let (whole, result) = target.write_rows(&rows);
+        while self.next_batch(&mut batch, last_write) {
+            let (whole, result) = target.write(&mut batch);
             let mut state = self.lock();
-            state.written += whole as u64;
+            state.written += whole;
             if let Err(error) = result {
-                state.failure = Some(Failure::from(&error));
-                state.pending = Vec::new();
+                state.fail(&error);
                 return;
             }
+            state.written_batches = state.taken;
+            let marks = std::mem::take(&mut state.marks);
             drop(state);
+            marks.into_iter().for_each(Waker::wake);
             last_write = Some(Instant::now());
-            rows.clear();
-            rows.shrink_to(KEPT);
+            batch.clear(KEPT_CHUNKS * self.pace.chunk);
+        }
+        if let Err(error) = target.finish() {
+            self.lock().fail(&error);
         }
     }
 
-    /// Waits for the next rows to write and swaps them into the empty buffer; false when all is done.
-    fn next_rows(&self, rows: &mut Vec<u8>, last_write: Option<Instant>) -> bool {
+    /// Waits for the next rows to write and swaps them into the empty batch; false when all is done.
+    fn next_batch(&self, batch: &mut Batch, last_write: Option<Instant>) -> bool {
         let mut state = self.lock();
         loop {
-            if state.pending.len() >= CHUNK || state.closing {
+            if state.pending.rows.len() >= self.pace.chunk || state.closing || state.urgent {
                 break;
             }
-            let rest = last_write.map_or(Duration::ZERO, |at| GATHER.saturating_sub(at.elapsed()));
+            let rest = last_write.map_or(Duration::ZERO, |at| self.pace.gather.saturating_sub(at.elapsed()));
             if !rest.is_zero() {
                 state.sleep = Sleep::Gathering;
                 let wait = self.work.wait_timeout(state, rest);
@@ -233,13 +344,16 @@ impl Shared {
             }
         }
         state.sleep = Sleep::Awake;
-        std::mem::swap(&mut state.pending, rows);
-        let waker = if rows.len() >= ROOM { state.waker.take() } else { None };
+        state.urgent = false;
+        let had_room = self.has_room(&state);
+        std::mem::swap(&mut state.pending, batch);
+        state.taken += u64::from(!batch.is_empty());
+        let waker = if had_room { None } else { state.waker.take() };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-        !rows.is_empty()
+        !batch.is_empty()
     }
 }
 
@@ -255,11 +369,10 @@ impl Drop for Ending {
             state.failure.get_or_insert(Failure::from(&error));
         }
         let waker = state.waker.take();
+        let marks = std::mem::take(&mut state.marks);
         drop(state);
         self.0.end.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().chain(marks).for_each(Waker::wake);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Reads inputs again, by position: files as they are, streams from the copy kept of them. A few blocks stay in
-//! memory (1 MiB for all inputs together), so that rows recalled in order cost no system call each.
+//! Reads inputs again, by position: files as they are, streams and what was decompressed from the copy kept of it. A
+//! few blocks stay in memory (1 MiB for all inputs together), so that rows recalled in order cost no system call each.
 //!
 //! Line numbers are found again by counting within one block: for each block of 32 KiB the number of lines before
 //! it is kept, 8 bytes, which is a hundredth of a byte for a row of 50 bytes.
@@ -71,7 +71,7 @@ impl Blocks {
         self.add(name, Backing::File(file));
     }
 
-    /// Adds an input that is kept as it comes, in the directory for temporary files.
+    /// Adds an input that is kept as it is read, in the directory for temporary files.
     pub(super) fn add_stream(&mut self, name: String) {
         self.add(name, Backing::Copy(None));
     }
@@ -228,7 +228,7 @@ impl LineCount {
 }
 
 /// Appends up to `most` bytes from `place` on; fewer only at the end of the file.
-pub(super) fn read_at(file: &File, place: u64, most: usize, into: &mut Vec<u8>) -> io::Result<()> {
+pub(in crate::bulk) fn read_at(file: &File, place: u64, most: usize, into: &mut Vec<u8>) -> io::Result<()> {
     let before = into.len();
     into.resize(before + most, 0);
     let mut filled = before;

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use super::blocks::{Blocks, read_at};
 use super::named;
 
-const LARGEST: usize = 256 << 10;
+/// The most that a feed brings at once, in bytes.
+pub(super) const LARGEST: usize = 256 << 10;
 const FIRST: usize = 16 << 10;
 
 /// The bytes of one input, from front to back.
@@ -19,6 +20,11 @@ pub(super) trait Feed: Send {
     /// # Errors
     /// The input cannot be read any further.
     fn poll_feed(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<()>>;
+
+    /// How many bytes of its file it has used, where these are not the ones it brings.
+    fn taken(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A regular file. Never pending. Its first block is small, for those of many files that wait with their header read.
@@ -52,11 +58,13 @@ pub(super) struct Intake {
     bytes: Vec<u8>,
     start: usize,
     place: u64,
+    /// What the feed said when it was last asked.
+    taken: Option<u64>,
 }
 
 impl Intake {
     pub(super) fn new(feed: Box<dyn Feed>, input: usize) -> Self {
-        Intake { feed: Some(feed), input, bytes: Vec::new(), start: 0, place: 0 }
+        Intake { feed: Some(feed), input, bytes: Vec::new(), start: 0, place: 0, taken: None }
     }
 
     /// The bytes that are there.
@@ -67,6 +75,11 @@ impl Intake {
     /// The offset of the first of them in the input.
     pub(super) fn place(&self) -> u64 {
         self.place
+    }
+
+    /// How many bytes of the file are done with; the compressed ones of what is in memory count as that.
+    pub(super) fn done(&self) -> u64 {
+        self.taken.unwrap_or(self.place)
     }
 
     /// The number of the input.
@@ -98,6 +111,7 @@ impl Intake {
         }
         let before = self.bytes.len();
         ready!(feed.poll_feed(cx, &mut self.bytes)).map_err(|error| named(blocks.name(self.input), &error))?;
+        self.taken = feed.taken();
         if self.bytes.len() == before {
             self.feed = None;
             return Poll::Ready(Ok(false));

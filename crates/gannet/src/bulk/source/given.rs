@@ -9,6 +9,7 @@ use url::Url;
 
 use super::defaults::RequestDefaults;
 use super::unreadable;
+use crate::bulk::sink::Codec;
 use crate::error::Result;
 
 /// One INPUT of the command.
@@ -19,7 +20,7 @@ pub enum Input {
     Url(String),
     /// Standard input, once.
     Stdin,
-    /// A file, or a pipe by its name.
+    /// A file, or a pipe by its name; compressed if its suffix is `.gz` or `.zst`.
     File(PathBuf),
 }
 
@@ -59,21 +60,32 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the file's suffix: `.jsonl` and `.ndjson`, `.csv`, `.tsv`; text otherwise.
+    /// By the file's suffix, or the one before `.gz` or `.zst`: `.jsonl` and `.ndjson`, `.csv`, `.tsv`; text otherwise.
     ///
     /// # Errors
-    /// Kind `input` for a suffix of what is not read: compressed files, `.json`.
+    /// Kind `input` for a suffix of what is not read: `.json`, archives, other compressed files.
     pub(super) fn of(path: &Path) -> Result<Format> {
-        let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase());
         let shown = path.display();
+        let (inner, unpack) = match Codec::of(path) {
+            Codec::Plain => (path, None),
+            Codec::Gzip => (Path::new(path.file_stem().unwrap_or_default()), Some("gzip")),
+            Codec::Zstd => (Path::new(path.file_stem().unwrap_or_default()), Some("zstd")),
+        };
+        let suffix = inner.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase());
         match suffix.as_deref() {
             Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
             Some("csv") => Ok(Format::Csv),
             Some("tsv") => Ok(Format::Tsv),
-            Some("json") => Err(unreadable(format!(
-                "{shown}: a JSON document is not read; give it as JSON lines (jq -c '.[]' {shown} > rows.jsonl)"
-            ))),
-            Some(suffix @ ("gz" | "zst" | "bz2" | "xz" | "zip" | "parquet")) => {
+            Some("json") => {
+                let made = match unpack {
+                    Some(tool) => format!("{tool} -dc {shown} | jq -c '.[]'"),
+                    None => format!("jq -c '.[]' {shown}"),
+                };
+                let message =
+                    format!("{shown}: a JSON document is not read; give it as JSON lines ({made} > rows.jsonl)");
+                Err(unreadable(message))
+            }
+            Some(suffix @ ("gz" | "zst" | "bz2" | "xz" | "zip" | "tar" | "tgz" | "parquet")) => {
                 Err(unreadable(format!("{shown}: .{suffix} is not read; unpack it and pipe it in: … | gannet fetch -")))
             }
             _ => Ok(Format::Text),
@@ -104,6 +116,9 @@ pub struct InputOptions {
     pub first: Option<u64>,
     /// The format of files and standard input; by default by the file's suffix, standard input as text.
     pub format: Option<Format>,
+    /// Where standard input is kept for a later run, which then reads it from there; by default it is kept in an
+    /// unlinked temporary file and gone with the run. While it is not whole, the file's name ends in `.part`.
+    pub spool: Option<PathBuf>,
     /// What every row gets unless it says otherwise.
     pub defaults: RequestDefaults,
 }

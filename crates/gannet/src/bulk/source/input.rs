@@ -2,14 +2,14 @@
 //! Everything is read as it is needed. A row's place is the number of its input and its offset there (for URLs its
 //! number), in one u64; recalling it reads that line again and nothing else.
 //!
-//! Standard input and other pipes are copied to an unlinked temporary file as they are read, because their rows may
-//! be asked for again: it grows with the input.
+//! Standard input, other pipes and compressed files are copied, decompressed, to an unlinked temporary file as they are
+//! read, because their rows may be asked for again: it grows with the input.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::path::Path;
 use std::task::{Context, Poll, Waker, ready};
 
 use gannet_core::ErrorKind;
@@ -18,18 +18,20 @@ use super::blocks::Blocks;
 use super::csv::Csv;
 use super::defaults::Plan;
 use super::expand::Expansion;
-use super::feed::{Feed, FileFeed, Intake};
-use super::given::{Format, Input, InputOptions, open_file};
-use super::stdin::StreamFeed;
+use super::feed::Intake;
+use super::given::{Format, Input, InputOptions};
+use super::open::{Kept, Opened};
+use super::print::Origin;
 use super::template::Names;
 use super::text::{Line, Lines, trimmed};
-use super::{Draft, Source, jsonl, text, unreadable};
+use super::{Draft, Source, jsonl, open, text, unreadable};
 use crate::bulk::Row;
 use crate::error::Result;
 
 /// The rows of the inputs, in their order.
 pub struct InputSource {
     inputs: Vec<Reading>,
+    origins: Vec<Origin>,
     blocks: Blocks,
     plan: Plan,
     first: Option<u64>,
@@ -68,12 +70,17 @@ impl InputSource {
         InputSource::open_with(inputs, options, io::stdin())
     }
 
-    fn open_with(inputs: Vec<Input>, options: InputOptions, stdin: impl Read + Send + 'static) -> Result<Self> {
+    pub(super) fn open_with(
+        inputs: Vec<Input>,
+        options: InputOptions,
+        stdin: impl Read + Send + 'static,
+    ) -> Result<Self> {
         let plan = Plan::new(&options.defaults, options.base)?;
         // At least one bit is the input's, so that shifting by the offset's never overflows.
         let offset_bits = 63 - inputs.len().max(1).ilog2();
         let mut source = InputSource {
             inputs: Vec::with_capacity(inputs.len()),
+            origins: Vec::with_capacity(inputs.len()),
             blocks: Blocks::default(),
             plan,
             first: options.first,
@@ -84,7 +91,7 @@ impl InputSource {
         };
         let mut stdin = Some(stdin);
         for input in inputs {
-            let reading = source.open_one(input, options.format, &mut stdin)?;
+            let reading = source.open_one(input, options.format, options.spool.as_deref(), &mut stdin)?;
             source.inputs.push(reading);
         }
         source.total = source.total_of_urls();
@@ -95,11 +102,12 @@ impl InputSource {
         &mut self,
         input: Input,
         format: Option<Format>,
+        spool: Option<&Path>,
         stdin: &mut Option<impl Read + Send + 'static>,
     ) -> Result<Reading> {
         let name = input.name();
         let number = self.inputs.len();
-        let (feed, size, format): (Box<dyn Feed>, _, _) = match input {
+        let Opened { feed, kept, size, format, origin } = match input {
             Input::Url(url) => {
                 self.check_names(&name, &[Names::INDEX, Names::LINE, Names::URL])?;
                 let urls = Expansion::parse(&url).map_err(unreadable)?;
@@ -107,29 +115,20 @@ impl InputSource {
                     return Err(unreadable(format!("{name} stands for more URLs than can be counted")));
                 }
                 self.blocks.add_none(name);
+                self.origins.push(Origin::Url(url));
                 return Ok(Reading::Urls { urls, next: 0 });
             }
             Input::Stdin => {
                 let stdin = stdin.take().ok_or_else(|| unreadable("standard input can be read once only"))?;
-                self.blocks.add_stream(name.clone());
-                (Box::new(StreamFeed::new(stdin)), None, format.unwrap_or(Format::Text))
+                open::stdin(stdin, format, spool)?
             }
-            Input::File(path) => {
-                let format = format.map_or_else(|| Format::of(&path), Ok)?;
-                let (file, size) = open_file(&path)?;
-                match size {
-                    Some(_) => {
-                        let file = Arc::new(file);
-                        self.blocks.add_file(name.clone(), file.clone());
-                        (Box::new(FileFeed::new(file)), size, format)
-                    }
-                    None => {
-                        self.blocks.add_stream(name.clone());
-                        (Box::new(StreamFeed::new(file)), None, format)
-                    }
-                }
-            }
+            Input::File(path) => open::file(&path, format)?,
         };
+        match kept {
+            Kept::File(file) => self.blocks.add_file(name.clone(), file),
+            Kept::Copy => self.blocks.add_stream(name.clone()),
+        }
+        self.origins.push(origin);
         let mut intake = Intake::new(feed, number);
         let form = self.form_of(format, &name, size.is_some(), &mut intake)?;
         Ok(Reading::Bytes { intake, form, size })
@@ -171,6 +170,10 @@ impl InputSource {
             "a template names {{{unknown}}}, but {input} gives only {}; write {{{{{unknown}}}}} for the text itself",
             known.join(", ")
         )))
+    }
+
+    pub(super) fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     fn total_of_urls(&self) -> Option<u64> {
@@ -301,7 +304,7 @@ impl Source for InputSource {
         let mut sum = (0, 0);
         for input in &self.inputs {
             if let Reading::Bytes { intake, size, .. } = input {
-                sum = (sum.0 + intake.place(), sum.1 + (*size)?);
+                sum = (sum.0 + intake.done(), sum.1 + (*size)?);
             }
         }
         (sum.1 > 0).then_some(sum)

@@ -13,14 +13,20 @@ mod given;
 mod input;
 mod jsonl;
 mod list;
+mod open;
+mod print;
+mod spool;
 mod stdin;
 mod template;
 mod text;
+mod unpack;
 
+pub(in crate::bulk) use blocks::read_at;
 pub use defaults::{BodyTemplate, RequestDefaults};
 pub use given::{Format, Input, InputOptions};
 pub use input::InputSource;
 pub use list::{ListSource, StreamSource, Target};
+pub use print::{Change, InputPrint, PrintKind, digest};
 
 use std::io;
 use std::task::{Context, Poll};

@@ -9,15 +9,17 @@ use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use crate::decode::DecodeError;
 
-/// The largest zstd window, as a power of two: 8 MiB (RFC 9659).
+/// The largest zstd window of a body, as a power of two: 8 MiB (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// That of a file: 128 MiB, as for the command `zstd`; only a file that was made with such a window takes so much.
+const ZSTD_FILE_WINDOW_LOG: u32 = 27;
 /// The window of gzip and zlib, as a power of two: the largest there is.
 const DEFLATE_WINDOW_LOG: u8 = 15;
 
 /// (bytes consumed, bytes written)
-type Done = Result<(usize, usize), DecodeError>;
+pub(crate) type Done = Result<(usize, usize), DecodeError>;
 
-pub(super) enum Codec {
+pub(crate) enum Codec {
     Gzip(Inflate),
     Deflate(Inflate),
     Brotli(Box<Brotli>),
@@ -34,14 +36,24 @@ impl Codec {
         } else if is("br") {
             Ok(Codec::Brotli(Box::new(Brotli::new())))
         } else if is("zstd") {
-            Zstd::new().map(Codec::Zstd)
+            Zstd::new(ZSTD_WINDOW_LOG).map(Codec::Zstd)
         } else {
             let start = String::from_utf8_lossy(&name[..name.len().min(40)]);
             Err(DecodeError::broken(format!("unknown content coding {start:?}")))
         }
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    /// For a gzip file.
+    pub(crate) fn gzip_file() -> Self {
+        Codec::Gzip(Inflate::new())
+    }
+
+    /// For a zstd file, with windows of up to 128 MiB.
+    pub(crate) fn zstd_file() -> Result<Self, DecodeError> {
+        Zstd::new(ZSTD_FILE_WINDOW_LOG).map(Codec::Zstd)
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Codec::Gzip(_) => "gzip",
             Codec::Deflate(_) => "deflate",
@@ -51,7 +63,7 @@ impl Codec {
     }
 
     /// One step. With input and room for output it makes progress or fails.
-    pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Done {
+    pub(crate) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Done {
         match self {
             Codec::Gzip(gzip) => gzip.step_gzip(input, out),
             Codec::Deflate(deflate) => deflate.step_deflate(input, out),
@@ -61,7 +73,7 @@ impl Codec {
     }
 
     /// Whether the input may end here: at the end of a stream, or before any byte.
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         match self {
             Codec::Gzip(inflate) | Codec::Deflate(inflate) => {
                 !matches!(inflate.state, State::Held(_) | State::Inside(_))
@@ -72,7 +84,7 @@ impl Codec {
     }
 }
 
-pub(super) struct Inflate {
+pub(crate) struct Inflate {
     state: State,
 }
 
@@ -172,7 +184,7 @@ enum Place {
     End,
 }
 
-pub(super) struct Brotli {
+pub(crate) struct Brotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     place: Place,
 }
@@ -212,17 +224,17 @@ impl Brotli {
     }
 }
 
-pub(super) struct Zstd {
+pub(crate) struct Zstd {
     decoder: Decoder<'static>,
     /// Within a frame, its header included.
     inside: bool,
 }
 
 impl Zstd {
-    fn new() -> Result<Self, DecodeError> {
+    fn new(window_log: u32) -> Result<Self, DecodeError> {
         let broken = |error| DecodeError::broken(format!("the zstd decoder cannot be set up: {error}"));
         let mut decoder = Decoder::new().map_err(broken)?;
-        decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(broken)?;
+        decoder.set_parameter(DParameter::WindowLogMax(window_log)).map_err(broken)?;
         Ok(Zstd { decoder, inside: false })
     }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Waker;
 
 use super::*;
+use crate::bulk::sink::{Codec, RowReader};
 
 /// Hands on what is written; each write waits for a permit.
 struct Gated {
@@ -78,14 +79,14 @@ fn a_row_is_written_without_waiting_for_more() {
 #[tokio::test]
 async fn a_slow_output_leaves_no_room_until_it_has_written() {
     let (writer, permit, writes) = gated();
-    let row = "x".repeat(CHUNK - 1) + "\n";
+    let row = "x".repeat(Pace::default().chunk - 1) + "\n";
     let mut pushed = 0;
     // At most what the thread holds, and what fills the buffer.
     let mut cx = Context::from_waker(Waker::noop());
     while writer.poll_room(&mut cx).is_ready() {
         push(&writer, &row).unwrap();
         pushed += row.len();
-        assert!(pushed <= 2 * (ROOM + row.len()), "bounded");
+        assert!(pushed <= 2 * (4 * Pace::default().chunk + row.len()), "bounded");
     }
     drop(writes);
     let room = poll_fn(|cx| {
@@ -146,13 +147,56 @@ async fn a_full_disk_leaves_whole_rows_only() {
         let file = File::create_new(&path).unwrap();
         let same = file.try_clone().unwrap();
         let small = Small { file, left, is_interrupted: false };
-        let target = Target { write: Box::new(small), file: Some(same) };
+        let target = Target::new(Box::new(small), Some(same), Codec::Plain);
         let writer = RowWriter::new(Output::from_target(target)).unwrap();
         writer.push(|out| out.extend_from_slice(b"aaa\nbbb\nccc\nddd\n")).unwrap();
         let error = finish(&writer).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
         assert_eq!(writer.written(), expected.len() as u64);
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_whole_members_only() {
+    let dir = tempfile::tempdir().unwrap();
+    for codec in [Codec::Gzip, Codec::Zstd] {
+        let mut member = Vec::new();
+        codec.encode(b"aaa\n", &mut member).unwrap();
+        let one = member.len();
+        for (left, members) in [(0, 0), (one - 1, 0), (one, 1), (2 * one - 1, 1), (2 * one, 2)] {
+            let path = dir.path().join(format!("{codec:?}{left}"));
+            let file = File::create_new(&path).unwrap();
+            let same = file.try_clone().unwrap();
+            let small = Small { file, left, is_interrupted: false };
+            let mut target = Target::new(Box::new(small), Some(same), codec);
+            for number in 0..3 {
+                let (written, result) = target.write_rows(b"aaa\n");
+                assert_eq!((written, result.is_ok()), if number < members { (one, true) } else { (0, false) });
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), member.repeat(members), "{codec:?} {left}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_packed_by_its_name_and_counted_in_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..20_000).map(|number| format!("{{\"index\":{number}}}\n")).collect();
+    for name in ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst"] {
+        let path = dir.path().join(name);
+        let writer = RowWriter::new(Output::file(&path, false).unwrap()).unwrap();
+        rows.split_inclusive('\n').for_each(|row| push(&writer, row).unwrap());
+        finish(&writer).await.unwrap();
+        let size = path.metadata().unwrap().len();
+        assert_eq!(writer.written(), size);
+        assert_eq!(size < rows.len() as u64 / 2, name != "rows.jsonl", "{name}: {size}");
+        let mut reader = RowReader::new(File::open(&path).unwrap(), Codec::of(&path), 0);
+        let (mut found, mut batch) = (Vec::new(), Vec::new());
+        while reader.next_batch(&mut batch).unwrap().is_some() {
+            found.append(&mut batch);
+        }
+        assert_eq!(std::str::from_utf8(&found).unwrap(), rows, "{name}");
     }
 }
 

@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use super::*;
 use crate::bulk::source::{BodyTemplate, RequestDefaults};
 
 /// A file of this name and content; it goes with the directory.
-fn file(dir: &TempDir, name: &str, content: impl AsRef<[u8]>) -> Input {
+pub(in crate::bulk::source) fn file(dir: &TempDir, name: &str, content: impl AsRef<[u8]>) -> Input {
     let path = dir.path().join(name);
     std::fs::write(&path, content).unwrap();
     Input::File(path)
 }
 
-fn dir() -> TempDir {
+pub(in crate::bulk::source) fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
@@ -27,11 +28,11 @@ fn template(url: &str) -> InputOptions {
     InputOptions { defaults: RequestDefaults { url: Some(url.into()), ..Default::default() }, ..Default::default() }
 }
 
-fn next(source: &mut InputSource) -> Option<Row> {
+pub(in crate::bulk::source) fn next(source: &mut InputSource) -> Option<Row> {
     block_on(std::future::poll_fn(|cx| source.poll_next(cx))).unwrap()
 }
 
-fn all(source: &mut InputSource) -> Vec<Row> {
+pub(in crate::bulk::source) fn all(source: &mut InputSource) -> Vec<Row> {
     std::iter::from_fn(|| next(source)).collect()
 }
 
@@ -45,7 +46,7 @@ fn shown(row: &Row) -> String {
 }
 
 /// All rows, each of which was recalled and came out the same: in order, and backwards.
-fn rows_of(inputs: Vec<Input>, options: InputOptions) -> Vec<Row> {
+pub(in crate::bulk::source) fn rows_of(inputs: Vec<Input>, options: InputOptions) -> Vec<Row> {
     let mut source = InputSource::open(inputs, options).unwrap();
     let rows = all(&mut source);
     for row in rows.iter().chain(rows.iter().rev()) {
@@ -56,21 +57,21 @@ fn rows_of(inputs: Vec<Input>, options: InputOptions) -> Vec<Row> {
     rows
 }
 
-fn rows(name: &str, content: impl AsRef<[u8]>, options: InputOptions) -> Vec<Row> {
+pub(in crate::bulk::source) fn rows(name: &str, content: impl AsRef<[u8]>, options: InputOptions) -> Vec<Row> {
     let dir = dir();
     let input = file(&dir, name, content);
     rows_of(vec![input], options)
 }
 
 /// Line, id, URL, and the error as `kind: message`.
-fn brief(rows: &[Row]) -> Vec<(u64, Option<&str>, &str, String)> {
+pub(in crate::bulk::source) fn brief(rows: &[Row]) -> Vec<(u64, Option<&str>, &str, String)> {
     let error = |row: &Row| row.request.as_ref().err().map(|e| format!("{}: {}", e.kind(), e.message()));
     rows.iter()
         .map(|row| (row.line.unwrap_or(0), row.id.as_deref(), &*row.url, error(row).unwrap_or_default()))
         .collect()
 }
 
-fn refusal(inputs: Vec<Input>, options: InputOptions) -> String {
+pub(in crate::bulk::source) fn refusal(inputs: Vec<Input>, options: InputOptions) -> String {
     let error = InputSource::open(inputs, options).err().expect("it was opened");
     assert_eq!(error.kind(), ErrorKind::Input);
     error.message()
@@ -304,7 +305,7 @@ fn what_is_wrong_with_an_input_is_said_when_it_is_opened() {
     assert!(refused(&file(&dir, "twice.csv", "a,a\n"), template("http://h/{a}")).contains("\"a\" twice"));
     assert!(refused(&file(&dir, "empty.csv", ""), template("http://h/{a}")).contains("no header"));
     assert!(refused(&file(&dir, "a.txt", ""), template("http://h/{a}")).contains("only {index}, {line}, {url}"));
-    assert!(refused(&file(&dir, "a.jsonl.gz", ""), none()).contains(".gz is not read"));
+    assert!(refused(&file(&dir, "a.jsonl.xz", ""), none()).contains(".xz is not read"));
     assert!(refused(&file(&dir, "a.json", ""), none()).contains("JSON lines"));
     assert!(refused(&Input::File(dir.path().into()), none()).contains("directory"));
     assert!(refused(&Input::File("no/such/file".into()), none()).contains("no/such/file"));

@@ -1,0 +1,77 @@
+//! `gannet retry`: asks some rows of a run again. The arguments of `fetch` are put together from what the state keeps
+//! and what is given now, so that the rows are asked as they were.
+
+use anyhow::Context;
+use clap::{CommandFactory, FromArgMatches};
+use gannet::bulk::source::{InputPrint, PrintKind};
+use gannet::bulk::state::{Durability, Identity, Opening, Status};
+
+use super::fetch;
+use super::stated::{Job, refused};
+use crate::args::{Cli, Command, RetryArgs};
+use crate::exit::{Exit, usage};
+use crate::{identity, tell};
+
+/// Runs it and tells what came of it.
+pub(crate) fn run(args: &RetryArgs) -> anyhow::Result<Exit> {
+    let known = known(args)?;
+    let arguments = arguments(args, &known)?;
+    let matches = Cli::command().try_get_matches_from(&arguments).map_err(|error| {
+        let needed = identity::withheld(&known.settings);
+        usage(format!("the arguments after -- and those of the run do not fit: {error}{}", hint(&needed)))
+    })?;
+    let Command::Fetch(fetch_args) = Cli::from_arg_matches(&matches)?.command else {
+        return Err(usage("after -- only arguments of fetch can stand"));
+    };
+    let (_, fetch_matches) = matches.subcommand().context("the command has no arguments")?;
+    let settings = identity::settings(fetch_matches)?;
+    let job = Job::Retry(args.condition.as_deref());
+    let Some(report) = fetch::fetch(&fetch_args, &settings, job)? else {
+        tell("no row is asked again: the condition holds for none");
+        return dataset_exit(args);
+    };
+    match fetch::finish(&fetch_args, report)? {
+        Exit::Success | Exit::RowsFailed => dataset_exit(args),
+        early => Ok(early),
+    }
+}
+
+/// What the run is known by; it is locked for no longer than that takes.
+fn known(args: &RetryArgs) -> anyhow::Result<Identity> {
+    // Also says so where there is none.
+    Status::read(&args.output).map_err(refused)?;
+    let opening = Opening::begin(&args.output, Durability::Group, false).map_err(refused)?;
+    opening.known().cloned().ok_or_else(|| usage(format!("{}: it has no run yet", args.output.display())))
+}
+
+/// The exit code of the dataset as it is now.
+fn dataset_exit(args: &RetryArgs) -> anyhow::Result<Exit> {
+    let status = Status::read(&args.output).map_err(refused)?;
+    Ok(if status.failed > 0 { Exit::RowsFailed } else { Exit::Success })
+}
+
+fn arguments(args: &RetryArgs, known: &Identity) -> anyhow::Result<Vec<String>> {
+    let output = args.output.to_str().ok_or_else(|| usage("OUT: its name is not UTF-8"))?;
+    let mut arguments: Vec<String> = ["gannet", "fetch", "-o", output].map(str::to_owned).into();
+    arguments.extend(identity::arguments(&known.settings, &args.rest));
+    // Of URLs nothing is kept: all inputs are then to be given.
+    if known.inputs.iter().all(|input| input.kind != PrintKind::Url) {
+        arguments.extend(known.inputs.iter().map(input));
+    }
+    arguments.extend(args.rest.iter().cloned());
+    Ok(arguments)
+}
+
+fn input(print: &InputPrint) -> String {
+    match (&print.kind, &print.name) {
+        (PrintKind::File, Some(name)) => name.clone(),
+        _ => "-".to_owned(),
+    }
+}
+
+fn hint(needed: &[String]) -> String {
+    if needed.is_empty() {
+        return String::new();
+    }
+    format!("\nThe state keeps no value of {}: give them again after --", needed.join(", "))
+}

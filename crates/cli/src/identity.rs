@@ -1,0 +1,177 @@
+//! What a run is known by: the options that were given, so that a run is resumed only as the same and a retry needs
+//! no option twice. Each option stands in one of the lists below; what may be secret, and what is a URL, is kept as
+//! a digest only.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+use gannet::bulk::state::Setting;
+
+use crate::args::FetchArgs;
+use crate::args::values::read_file;
+
+/// They decide what is asked or how rows look: a run cannot go on with others.
+const FIXED: &[&str] = &[
+    "base-url",
+    "body",
+    "cookie",
+    "data",
+    "form",
+    "format",
+    "header",
+    "headers",
+    "input-format",
+    "json",
+    "max-body",
+    "max-redirects",
+    "method",
+    "no-follow",
+    "ordered",
+    "query",
+    "spool",
+    "url",
+    "user",
+];
+
+/// Values that may be secret, or are URLs; one that begins with `@` names a file, and may be known.
+const SECRET: &[&str] = &["base-url", "cookie", "data", "form", "header", "json", "query", "url", "user"];
+
+/// Files whose content is the setting.
+const CONTENTS: &[&str] = &["data", "json"];
+
+/// They may be others each time.
+#[cfg(test)]
+const FREE: &[&str] = &[
+    "backoff",
+    "backoff-max",
+    "batch",
+    "cacert",
+    "concurrency",
+    "deadline",
+    "durability",
+    "fail-fast",
+    "first",
+    "insecure",
+    "memory",
+    "per-host",
+    "rate",
+    "retries",
+    "retry-on",
+    "retry-unsafe",
+    "timeout",
+    "timeout-connect",
+    "timeout-read",
+];
+
+/// They are of one run alone, and not kept.
+const PASSING: &[&str] = &["force", "fresh", "output", "quiet", "resend-in-doubt", "summary"];
+
+/// The options of `fetch` that were given.
+///
+/// # Errors
+/// A file that an option names cannot be read.
+pub(crate) fn settings(matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
+    let command = FetchArgs::augment_args(Command::new("fetch"));
+    let mut settings = Vec::new();
+    for arg in command.get_arguments() {
+        let (Some(name), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
+        let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !is_given || PASSING.contains(&name) {
+            continue;
+        }
+        let takes_value = arg.get_action().takes_values();
+        let values: Vec<String> = match matches.get_raw(id).filter(|_| takes_value) {
+            Some(raw) => raw.map(|value| value.to_string_lossy().into_owned()).collect(),
+            None => Vec::new(),
+        };
+        settings.push(setting(name, values)?);
+    }
+    settings.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(settings)
+}
+
+fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
+    let names_file = |value: &String| value.starts_with('@');
+    let shown = !SECRET.contains(&name) || values.iter().all(names_file);
+    let file = values.first().and_then(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name));
+    let contents = file.map(|path| read_file(path.as_ref(), &format!("--{name}"))).transpose()?;
+    let setting = Setting::new(name, values, shown, FIXED.contains(&name));
+    Ok(match contents {
+        Some(contents) => setting.with_contents(contents.as_bytes()),
+        None => setting,
+    })
+}
+
+/// The arguments of settings that are kept with their values and are not among `given`, in the form they were given.
+pub(crate) fn arguments(settings: &[Setting], given: &[String]) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for Setting { name, values, .. } in settings {
+        let Some(values) = values else { continue };
+        let long = format!("--{name}");
+        let is_given = |arg: &String| *arg == long || arg.strip_prefix(&long).is_some_and(|rest| rest.starts_with('='));
+        if given.iter().any(is_given) {
+            continue;
+        }
+        if values.is_empty() {
+            arguments.push(long);
+        } else {
+            arguments.extend(values.iter().map(|value| format!("{long}={value}")));
+        }
+    }
+    arguments
+}
+
+/// The options whose values are not kept: who asks rows again has to give them.
+pub(crate) fn withheld(settings: &[Setting]) -> Vec<String> {
+    settings.iter().filter(|setting| setting.values.is_none()).map(|setting| format!("--{}", setting.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    use crate::args::Cli;
+
+    fn given(args: &[&str]) -> Vec<Setting> {
+        let args = ["gannet", "fetch", "urls.txt"].iter().chain(args);
+        let matches = Cli::command().try_get_matches_from(args).unwrap();
+        settings(matches.subcommand().unwrap().1).unwrap()
+    }
+
+    #[test]
+    fn every_option_of_fetch_has_its_place() {
+        let command = FetchArgs::augment_args(Command::new("fetch"));
+        let all: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        for name in &all {
+            let lists = [FIXED, FREE, PASSING].iter().filter(|list| list.contains(name)).count();
+            assert_eq!(lists, 1, "--{name} belongs into one of the lists");
+        }
+        for name in FIXED.iter().chain(SECRET).chain(FREE).chain(PASSING).chain(CONTENTS) {
+            assert!(all.contains(name), "--{name} is no option");
+        }
+    }
+
+    #[test]
+    fn settings_are_those_given_and_come_back_as_arguments() {
+        let settings = given(&["--per-host", "5", "-H", "@token.txt", "--ordered", "-X", "PUT", "--quiet"]);
+        let arguments = arguments(&settings, &["--per-host=9".to_owned()]);
+        assert_eq!(arguments, ["--header=@token.txt", "--method=PUT", "--ordered"]);
+        assert!(withheld(&settings).is_empty());
+    }
+
+    #[test]
+    fn no_secret_and_no_url_is_kept() {
+        let settings = given(&[
+            "-H",
+            "X-Key: sesame",
+            "--url",
+            "http://sesame.test/{id}",
+            "-u",
+            "a:sesame",
+            "--query",
+            "k=sesame",
+        ]);
+        assert!(!format!("{settings:?}").contains("sesame"));
+        assert_eq!(withheld(&settings), ["--header", "--query", "--url", "--user"]);
+    }
+}

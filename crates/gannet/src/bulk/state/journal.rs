@@ -1,0 +1,310 @@
+//! The state's tables, written and read. Every commit is one transaction: the rows that are finished, the marks and
+//! holds beside them, and how far the output went, so that none of it is ever known without the rest.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use gannet_core::ErrorKind;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+
+use super::clock::Clock;
+use super::identity::{Identity, Setting};
+use super::schema;
+use super::{Durability, StateError};
+use crate::bulk::prior::{Bits, Pending};
+use crate::bulk::sink::{Done, Entry};
+
+/// The connection of the one process that writes.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) db: Connection,
+    path: PathBuf,
+    clock: Clock,
+    /// The rows that `pending` has.
+    pending: HashSet<u64>,
+}
+
+/// A row as the state keeps it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Kept {
+    pub(super) index: u64,
+    pub(super) status: Option<u16>,
+    pub(super) error: Option<String>,
+    pub(super) attempts: u32,
+    pub(super) elapsed: Duration,
+    pub(super) bytes: Option<u64>,
+    pub(super) host: String,
+}
+
+/// Which outcomes are written: a run's, or those of a retry, which stand aside until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Outcome,
+    Newer,
+}
+
+type Sql<T> = rusqlite::Result<T>;
+
+impl Journal {
+    /// Opens or makes the file.
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, StateError> {
+        let failed = |error| StateError::sqlite(path, &error);
+        let db = Connection::open(path).map_err(failed)?;
+        let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            return Err(super::error::cannot_lock(path, "no shared memory for its write-ahead log"));
+        }
+        // NORMAL never corrupts, but syncs at checkpoints only (sqlite.org/pragma.html#pragma_synchronous).
+        let synchronous = if durability == Durability::Os { "NORMAL" } else { "FULL" };
+        db.execute_batch(&format!(
+            "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
+             PRAGMA temp_store = MEMORY;"
+        ))
+        .map_err(failed)?;
+        db.set_prepared_statement_cache_capacity(32);
+        Ok(Journal { db, path: path.to_owned(), clock: Clock::default(), pending: HashSet::new() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StateError {
+        StateError::sqlite(&self.path, error)
+    }
+
+    /// Does `work` as one transaction.
+    pub(super) fn transaction(&mut self, work: impl FnOnce(&Connection) -> Sql<()>) -> Result<(), StateError> {
+        let path = &self.path;
+        let done = self.db.transaction().and_then(|transaction| {
+            work(&transaction)?;
+            transaction.commit()
+        });
+        done.map_err(|error| StateError::sqlite(path, &error))
+    }
+
+    /// Writes what happened, and the other figures with it, as one transaction.
+    pub(super) fn commit(&mut self, page: &Page<'_>) -> Sql<()> {
+        let transaction = self.db.transaction()?;
+        let (db, pending) = (&*transaction, &mut self.pending);
+        let mut names = page.names;
+        for entry in page.entries {
+            match entry {
+                Entry::Done(done) => {
+                    let (host, rest) = names.split_at(done.host);
+                    names = rest;
+                    insert_done(db, page.table, done, host)?;
+                    if pending.remove(&done.index) {
+                        delete_pending(db, done.index)?;
+                    }
+                }
+                Entry::Started(index) => {
+                    pending.insert(*index);
+                    put_started(db, *index)?;
+                }
+                Entry::Waiting(index, 0) => {
+                    pending.remove(index);
+                    delete_pending(db, *index)?;
+                }
+                Entry::Waiting(index, attempts) => {
+                    pending.insert(*index);
+                    put_waiting(db, *index, *attempts)?;
+                }
+                Entry::Hold(host, delay, since) => put_hold(db, &self.clock, host, *delay, *since)?,
+                Entry::End(rows) => put(db, "input_rows", rows)?,
+            }
+        }
+        for (index, row) in page.held {
+            db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
+                .execute(params![index, row])?;
+        }
+        if let Some(next) = page.forget_held_before {
+            db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
+        }
+        if let Some(cookies) = &page.cookies {
+            put(db, "cookies", cookies)?;
+        }
+        put(db, page.table.end(), &page.end)?;
+        transaction.commit()
+    }
+
+    /// Rows that were read back from the output, with how far it goes.
+    pub(super) fn adopt(&mut self, table: Table, rows: &[Kept], end: u64) -> Result<(), StateError> {
+        self.transaction(|db| {
+            for row in rows {
+                insert_kept(db, table, row)?;
+                delete_pending(db, row.index)?;
+            }
+            put(db, table.end(), &end)
+        })
+    }
+
+    /// The indices of a table's rows.
+    pub(super) fn indices(&self, table: &str) -> Sql<Bits> {
+        let mut bits = Bits::default();
+        let mut statement = self.db.prepare(&format!(r#"SELECT "index" FROM {table}"#))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            bits.insert(row.get(0)?);
+        }
+        Ok(bits)
+    }
+
+    /// Rows between attempts, or under way at the end of an earlier run.
+    pub(super) fn load_pending(&mut self) -> Sql<HashMap<u64, Pending>> {
+        let mut statement = self.db.prepare(r#"SELECT "index", attempts, started FROM pending"#)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, Pending { attempts: row.get(1)?, in_doubt: row.get(2)? })))?;
+        let pending = rows.collect::<Sql<HashMap<u64, Pending>>>()?;
+        self.pending = pending.keys().copied().collect();
+        Ok(pending)
+    }
+
+    /// Hosts that asked to be left alone, and for how long they still do.
+    pub(super) fn load_holds(&self) -> Sql<Vec<(String, Duration)>> {
+        let mut statement = self.db.prepare("SELECT host, asked_ms, until_ms, boot, until_boot_ms FROM hold")?;
+        let rows = statement.query_map([], |row| {
+            let (asked, until, boot, until_boot): (u64, u64, String, u64) =
+                (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, self.clock.left(asked, until, (&boot, until_boot))))
+        })?;
+        let all = rows.collect::<Sql<Vec<(String, Duration)>>>()?;
+        Ok(all.into_iter().filter(|(_, left)| !left.is_zero()).collect())
+    }
+
+    /// The rows that wait for their turn, from the first on; only their indices.
+    pub(super) fn held_row(&self, index: u64) -> Sql<Vec<u8>> {
+        self.db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
+    }
+
+    pub(super) fn identity(&self) -> Sql<Identity> {
+        let mut statement = self.db.prepare("SELECT name, value, digest, fixed FROM setting ORDER BY name")?;
+        let settings = statement.query_map([], |row| {
+            let values: Option<String> = row.get(1)?;
+            let values = values.and_then(|text| serde_json::from_str(&text).ok());
+            Ok(Setting { name: row.get(0)?, values, digest: row.get(2)?, fixed: row.get(3)? })
+        })?;
+        let settings = settings.collect::<Sql<Vec<Setting>>>()?;
+        let inputs: Option<String> = get(&self.db, "inputs")?;
+        let inputs = inputs.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        Ok(Identity { settings, inputs })
+    }
+}
+
+/// What one commit writes.
+pub(super) struct Page<'a> {
+    pub(super) table: Table,
+    pub(super) entries: &'a [Entry],
+    pub(super) names: &'a str,
+    /// Rows that wait for their turn and were not written down before.
+    pub(super) held: &'a [(u64, &'a [u8])],
+    /// Rows below this one have had their turn.
+    pub(super) forget_held_before: Option<u64>,
+    pub(super) cookies: Option<String>,
+    /// How long the output is, in whole rows.
+    pub(super) end: u64,
+}
+
+impl Table {
+    /// The name under which the length of its output is kept.
+    pub(super) fn end(self) -> &'static str {
+        match self {
+            Table::Outcome => "end",
+            Table::Newer => "newer_end",
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Table::Outcome => "outcome",
+            Table::Newer => "newer",
+        }
+    }
+
+    fn insert(self) -> &'static str {
+        match self {
+            Table::Outcome => "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?, ?)",
+            Table::Newer => "INSERT INTO newer VALUES (?, ?, ?, ?, ?, ?, ?)",
+        }
+    }
+}
+
+/// A figure of the run.
+pub(super) fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Sql<Option<T>> {
+    db.prepare_cached("SELECT value FROM run WHERE name = ?")?.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Sets a figure of the run.
+pub(super) fn put(db: &Connection, name: &str, value: &dyn ToSql) -> Sql<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO run VALUES (?, ?)")?.execute(params![name, value])?;
+    Ok(())
+}
+
+/// Replaces what the run is known by.
+pub(super) fn put_identity(db: &Connection, identity: &Identity) -> Sql<()> {
+    db.execute("DELETE FROM setting", [])?;
+    let mut statement = db.prepare("INSERT INTO setting VALUES (?, ?, ?, ?)")?;
+    for Setting { name, values, digest, fixed } in &identity.settings {
+        let values = values.as_ref().map(|values| serde_json::to_string(values).unwrap_or_default());
+        statement.execute(params![name, values, digest, fixed])?;
+    }
+    put(db, "inputs", &serde_json::to_string(&identity.inputs).unwrap_or_default())
+}
+
+/// A new state's tables and first figures.
+pub(super) fn create(db: &Connection, identity: &Identity, empty_output: bool) -> Sql<()> {
+    db.execute_batch(schema::DROP)?;
+    schema::create(db)?;
+    put_identity(db, identity)?;
+    put(db, "end", &0)?;
+    put(db, "empty_output", &empty_output)
+}
+
+fn insert_done(db: &Connection, table: Table, done: &Done, host: &str) -> Sql<()> {
+    let micros = u64::try_from(done.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
+    db.prepare_cached(table.insert())?.execute(params![
+        done.index,
+        done.status,
+        done.error.map(ErrorKind::as_str),
+        done.attempts,
+        micros,
+        done.bytes,
+        host
+    ])?;
+    Ok(())
+}
+
+fn insert_kept(db: &Connection, table: Table, kept: &Kept) -> Sql<()> {
+    let micros = u64::try_from(kept.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
+    let values = params![kept.index, kept.status, kept.error, kept.attempts, micros, kept.bytes, kept.host];
+    db.prepare_cached(table.insert())?.execute(values)?;
+    Ok(())
+}
+
+fn delete_pending(db: &Connection, index: u64) -> Sql<()> {
+    db.prepare_cached(r#"DELETE FROM pending WHERE "index" = ?"#)?.execute([index])?;
+    Ok(())
+}
+
+fn put_started(db: &Connection, index: u64) -> Sql<()> {
+    db.prepare_cached(r#"INSERT INTO pending VALUES (?, 0, 1) ON CONFLICT ("index") DO UPDATE SET started = 1"#)?
+        .execute([index])?;
+    Ok(())
+}
+
+fn put_waiting(db: &Connection, index: u64, attempts: u32) -> Sql<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?, ?, 0)")?.execute(params![index, attempts])?;
+    Ok(())
+}
+
+fn put_hold(db: &Connection, clock: &Clock, host: &str, delay: Duration, since: SystemTime) -> Sql<()> {
+    let (asked, until, until_boot) = clock.until(delay, since);
+    // The longest stands: a hold is extended, never shortened.
+    db.prepare_cached(
+        "INSERT INTO hold VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (host) DO UPDATE SET asked_ms = ?2, until_ms = ?3,
+         boot = ?4, until_boot_ms = ?5 WHERE boot <> ?4 OR until_boot_ms < ?5",
+    )?
+    .execute(params![host, asked, until, clock.boot(), until_boot])?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Puts the newer outcomes of a retry in the place of the older ones. The rows of a retry are gathered in a file of
+//! their own (`OUT.retry`), so that OUT has one row per input at every moment; when all have come, OUT is written anew
+//! with them in it and put in its place by a rename. Doing it twice gives the same, so a kill in the middle is mended
+//! by doing it again.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::data::{DataFile, sync_dir};
+use super::journal::{Journal, Table, get, put};
+use super::{StateError, beside};
+use crate::bulk::sink::{Codec, RowReader};
+
+/// Says that all newer rows have come, and a merge was begun.
+pub(super) const MERGING: &str = "merging";
+
+/// Merges if every row that is asked again has come. `newer` is the file they were gathered in.
+pub(super) fn merge_when_done(journal: &mut Journal, newer: &DataFile) -> Result<(), StateError> {
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        journal.db.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(|error| journal.error(&error))
+    };
+    if count("again")? > count("newer")? {
+        return Ok(());
+    }
+    journal.transaction(|db| put(db, MERGING, &true))?;
+    let out = newer.path().with_extension("");
+    merge(journal, &out)
+}
+
+/// Whether a merge was begun and not finished.
+pub(super) fn is_begun(journal: &Journal) -> Result<bool, StateError> {
+    let begun: Option<bool> = get(&journal.db, MERGING).map_err(|error| journal.error(&error))?;
+    Ok(begun.unwrap_or(false))
+}
+
+/// Merges `OUT.retry` into OUT.
+pub(super) fn merge(journal: &mut Journal, out: &Path) -> Result<(), StateError> {
+    let io = |error: io::Error| StateError::io(out, &error);
+    let gathered = beside(out, "retry");
+    let length = rewrite(out, &gathered).map_err(io)?;
+    journal.transaction(|db| {
+        db.execute_batch(
+            "INSERT OR REPLACE INTO outcome SELECT * FROM newer; DELETE FROM newer; DELETE FROM again;
+             DELETE FROM run WHERE name = 'newer_end';",
+        )?;
+        put(db, Table::Outcome.end(), &length)?;
+        put(db, MERGING, &false)
+    })?;
+    match std::fs::remove_file(&gathered) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes OUT anew, with the gathered rows in the places of their older selves; how long it is.
+fn rewrite(out: &Path, gathered: &Path) -> io::Result<u64> {
+    let newer = File::open(gathered)?;
+    let places = places(&newer)?;
+    let fresh = beside(out, "merge");
+    let mut target = DataFile::open(&fresh, Codec::of(out))?;
+    target.end_at(0)?;
+    let old = File::open(out)?;
+    std::fs::set_permissions(&fresh, old.metadata()?.permissions())?;
+    let mut reader = RowReader::new(old, Codec::of(out), 0);
+    let (mut rows, mut merged) = (Vec::new(), Vec::new());
+    while reader.next_batch(&mut rows)?.is_some() {
+        for line in rows.split_inclusive(|&byte| byte == b'\n') {
+            match index(line).and_then(|index| places.get(&index)) {
+                None => merged.extend_from_slice(line),
+                Some(&(place, length)) => {
+                    let start = merged.len();
+                    merged.resize(start + length, 0);
+                    newer.read_exact_at(&mut merged[start..], place)?;
+                }
+            }
+            if merged.len() >= CHUNK {
+                target.append(&merged)?;
+                merged.clear();
+            }
+        }
+    }
+    target.append(&merged)?;
+    target.sync()?;
+    std::fs::rename(&fresh, out)?;
+    sync_dir(out)?;
+    Ok(target.end())
+}
+
+/// Where each row stands, and how long it is.
+fn places(file: &File) -> io::Result<BTreeMap<u64, (u64, usize)>> {
+    let mut reader = RowReader::new(file.try_clone()?, Codec::Plain, 0);
+    let (mut rows, mut place, mut places) = (Vec::new(), 0, BTreeMap::new());
+    while reader.next_batch(&mut rows)?.is_some() {
+        for line in rows.split_inclusive(|&byte| byte == b'\n') {
+            if let Some(index) = index(line) {
+                places.insert(index, (place, line.len()));
+            }
+            place += line.len() as u64;
+        }
+    }
+    Ok(places)
+}
+
+/// The index of a row, which every row begins with.
+fn index(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"{\"index\":")?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
+/// Rows are written by so much.
+const CHUNK: usize = 1 << 20;

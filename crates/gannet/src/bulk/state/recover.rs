@@ -1,0 +1,233 @@
+//! Brings a state and its output together after whatever ended the last run. The output is the truth: what stands
+//! in it whole is done, also where the state did not learn of it; what the state believes and the output lost is asked
+//! again. Only what is torn is cut off; where that is more than an unended row, it is kept aside.
+
+use std::borrow::Cow;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::data::DataFile;
+use super::error::Reason;
+use super::journal::{Journal, Kept, Table, get, put};
+use super::{StateError, beside};
+use crate::bulk::prior::Bits;
+use crate::bulk::sink::{Codec, RowReader, host};
+
+/// What the state knows of the rows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) done: Bits,
+    /// Those of them that wait for their turn and are not in the output.
+    pub(super) held: Bits,
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Rows that the output had and the state did not.
+    pub(super) adopted: u64,
+    /// Rows that the state had and the output did not.
+    pub(super) lost: u64,
+    /// Bytes that were cut off.
+    pub(super) cut: u64,
+    /// Where they are kept, if they were more than an unended row.
+    pub(super) kept_aside: Option<PathBuf>,
+}
+
+/// Reads the output from where the state's knowledge ends, or all of it where that cannot be relied on, and makes
+/// both tell the same.
+pub(super) fn recover(
+    journal: &mut Journal,
+    data: &mut DataFile,
+    table: Table,
+    known: &mut Known,
+) -> Result<Recovered, StateError> {
+    let path = data.path().to_owned();
+    let io = |error: io::Error| StateError::io(&path, &error);
+    let committed: u64 = get(&journal.db, table.end()).map_err(|error| journal.error(&error))?.unwrap_or(0);
+    let suspect: bool = get(&journal.db, SUSPECT).map_err(|error| journal.error(&error))?.unwrap_or(false);
+    let there = data.len().map_err(io)?;
+    let is_all = suspect || there < committed;
+    if is_all {
+        journal.transaction(|db| put(db, SUSPECT, &true))?;
+    }
+    let mut reading = Reading {
+        known,
+        seen: is_all.then(Bits::default),
+        found: Vec::new(),
+        adopted: 0,
+        end: if is_all { 0 } else { committed },
+        salvaged: Vec::new(),
+        is_damaged: false,
+    };
+    let mut reader = RowReader::new(data.reader().map_err(io)?, data.codec(), reading.end);
+    let mut rows = Vec::new();
+    while !reading.is_damaged
+        && let Some(batch) = reader.next_batch(&mut rows).map_err(io)?
+    {
+        reading.take(&rows, data.codec()).map_err(|index| twice(data, index))?;
+        if reading.is_damaged {
+            break;
+        }
+        if batch.whole {
+            reading.end = batch.end;
+            reading.salvaged.clear();
+            reading.adopt(journal, table, ADOPT_AT_ONCE)?;
+        } else {
+            reading.salvaged.extend_from_slice(&rows);
+        }
+    }
+    let cut = there.saturating_sub(reading.end);
+    let kept_aside = if reading.is_damaged { Some(keep_aside(data, reading.end).map_err(io)?) } else { None };
+    data.end_at(reading.end).map_err(io)?;
+    // Whole rows of a torn member, as a member of their own.
+    data.append(&reading.salvaged).map_err(io)?;
+    data.sync().map_err(io)?;
+    let lost = reading.forget_lost(journal, table)?;
+    reading.end = data.end();
+    reading.adopt(journal, table, 0)?;
+    let adopted = reading.adopted;
+    journal.transaction(|db| put(db, SUSPECT, &false))?;
+    Ok(Recovered { adopted, lost, cut, kept_aside })
+}
+
+/// Says that the output may not be what the state believes: all of it is read next time.
+pub(super) const SUSPECT: &str = "suspect";
+
+/// Rows are written down when there are so many.
+const ADOPT_AT_ONCE: usize = 10_000;
+
+struct Reading<'a> {
+    known: &'a mut Known,
+    /// Every row that was seen, where all are read.
+    seen: Option<Bits>,
+    /// Rows that the state does not have yet.
+    found: Vec<Kept>,
+    adopted: u64,
+    /// Where the whole rows end.
+    end: u64,
+    /// Rows behind the end, of a member that may not be whole.
+    salvaged: Vec<u8>,
+    /// An ended line is no row.
+    is_damaged: bool,
+}
+
+impl Reading<'_> {
+    /// Takes rows in, up to one that is damaged.
+    ///
+    /// # Errors
+    /// The index of a row that stands there twice.
+    fn take(&mut self, rows: &[u8], codec: Codec) -> Result<(), u64> {
+        let mut whole = 0;
+        for line in rows.split_inclusive(|&byte| byte == b'\n') {
+            let Ok(told) = serde_json::from_slice::<Told<'_>>(line) else {
+                self.is_damaged = true;
+                break;
+            };
+            self.take_row(told)?;
+            whole += line.len();
+        }
+        if self.is_damaged {
+            match codec {
+                Codec::Plain => self.end += whole as u64,
+                Codec::Gzip | Codec::Zstd => self.salvaged.extend_from_slice(&rows[..whole]),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self, told: Told<'_>) -> Result<(), u64> {
+        let index = told.index;
+        let Known { done, held } = &mut *self.known;
+        // A row that waited for its turn was known before it came to stand here.
+        let waited = held.remove(index);
+        let is_known = done.has(index);
+        let is_twice = match &mut self.seen {
+            Some(seen) => !seen.insert(index),
+            None => is_known && !waited,
+        };
+        if is_twice {
+            return Err(index);
+        }
+        if !is_known {
+            done.insert(index);
+            self.found.push(told.into());
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, journal: &mut Journal, table: Table, from: usize) -> Result<(), StateError> {
+        if self.found.len() >= from {
+            journal.adopt(table, &self.found, self.end)?;
+            self.adopted += self.found.len() as u64;
+            self.found.clear();
+        }
+        Ok(())
+    }
+
+    /// Rows that the state has and the output, read as a whole, has not: they are to be asked again.
+    fn forget_lost(&mut self, journal: &mut Journal, table: Table) -> Result<u64, StateError> {
+        let Some(seen) = &self.seen else { return Ok(0) };
+        let Known { done, held } = &mut *self.known;
+        let lost: Vec<u64> = done.iter().filter(|index| !seen.has(*index) && !held.has(*index)).collect();
+        journal.transaction(|db| {
+            let mut delete = db.prepare(&format!(r#"DELETE FROM {} WHERE "index" = ?"#, table.name()))?;
+            lost.iter().try_for_each(|index| delete.execute([*index]).map(|_| ()))
+        })?;
+        for index in &lost {
+            done.remove(*index);
+        }
+        Ok(lost.len() as u64)
+    }
+}
+
+/// What a row says of itself; the rest is passed over.
+#[derive(Deserialize)]
+struct Told<'a> {
+    index: u64,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    status: Option<u16>,
+    attempts: u32,
+    elapsed_ms: f64,
+    error: Option<ToldError>,
+}
+
+#[derive(Deserialize)]
+struct ToldError {
+    kind: String,
+}
+
+impl From<Told<'_>> for Kept {
+    fn from(told: Told<'_>) -> Kept {
+        let host = host(&told.url).unwrap_or_default().to_ascii_lowercase();
+        let elapsed = Duration::try_from_secs_f64(told.elapsed_ms / 1e3).unwrap_or_default();
+        let Told { index, status, attempts, error, .. } = told;
+        Kept { index, status, error: error.map(|error| error.kind), attempts, elapsed, bytes: None, host }
+    }
+}
+
+/// Copies what is about to be cut off to a file of its own, after what it may hold already.
+fn keep_aside(data: &DataFile, from: u64) -> io::Result<PathBuf> {
+    let path = beside(data.path(), "broken");
+    let mut reader = data.reader()?;
+    reader.seek(SeekFrom::Start(from))?;
+    let mut aside = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
+    io::copy(&mut reader.take(u64::MAX), &mut aside)?;
+    aside.sync_all()?;
+    Ok(path)
+}
+
+fn twice(data: &DataFile, index: u64) -> StateError {
+    StateError::new(
+        Reason::Damaged,
+        format!(
+            "{}: row {index} stands in it twice: something else has written to it; put it back as it was, \
+             or start over with --fresh",
+            data.path().display()
+        ),
+    )
+}
