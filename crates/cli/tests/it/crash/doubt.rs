@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::figures::Figures;
-use super::job::{Job, at_once};
+use super::job::{Job, Trying, at_once};
 use super::kills::{CALLS, KILLED, moments};
 use super::strace::{Tamper, rehearse};
 use crate::gannet::wait_until;
@@ -198,6 +198,7 @@ pub fn sample(each: u64) -> Vec<PostsAtCall> {
 impl PostsAtCall {
     /// Kills it, and once more while it is resumed, and lets it finish; panics where anything was sent twice.
     pub fn survive(&self) -> Figures {
+        let _trying = Trying(format!("{self:?}"));
         let job = small();
         let mut figures = Figures::default();
         for nth in [self.nth, self.nth.div_ceil(2)] {

@@ -62,6 +62,14 @@ impl Halfway {
         fs::write(path, bytes).unwrap();
     }
 
+    /// As it was left, and the machine was started again since.
+    pub fn restore_after_restart(&self) {
+        self.restore();
+        let db = rusqlite::Connection::open(self.job.beside(".state")).unwrap();
+        assert_eq!(db.execute("UPDATE run SET value = 'another' WHERE name = 'boot'", []).unwrap(), 1);
+        db.close().unwrap();
+    }
+
     /// The bytes of the output as it was left.
     pub fn out(&self) -> Vec<u8> {
         let (_, bytes) = self.files.iter().find(|(path, _)| *path == self.job.out()).unwrap();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use gannet::bulk::sink::{Codec, RowReader};
 use gannet_origin::Origin;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub struct Job {
     options: Vec<String>,
     /// Where the output is, if not in `place`.
     dir: Option<PathBuf>,
+    /// Its suffix says how it is compressed.
+    name: &'static str,
 }
 
 /// What a run that ended before its time has left.
@@ -70,12 +73,26 @@ impl Job {
     fn without_input(paths: impl IntoIterator<Item = String>) -> Job {
         let paths: Vec<String> = paths.into_iter().collect();
         let origin = Origin::builder().keep_urls(paths.len() + 1000).start_blocking().unwrap();
-        Job { origin, place: Place::new(), paths, input: String::new(), options: vec!["--quiet".to_owned()], dir: None }
+        Job {
+            origin,
+            place: Place::new(),
+            paths,
+            input: String::new(),
+            options: vec!["--quiet".to_owned()],
+            dir: None,
+            name: "out.jsonl",
+        }
     }
 
     /// Fetched with these options too.
     pub fn with<'a>(mut self, options: impl IntoIterator<Item = &'a str>) -> Job {
         self.options.extend(options.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Saying all that it has to say.
+    pub fn aloud(mut self) -> Job {
+        self.options.retain(|option| option != "--quiet");
         self
     }
 
@@ -88,6 +105,12 @@ impl Job {
     /// With its output in this directory.
     pub fn to(mut self, dir: PathBuf) -> Job {
         self.dir = Some(dir);
+        self
+    }
+
+    /// With its output under this name.
+    pub fn named(mut self, name: &'static str) -> Job {
+        self.name = name;
         self
     }
 
@@ -106,7 +129,7 @@ impl Job {
     /// `OUT` and this behind it, such as `.state`.
     pub fn beside(&self, suffix: &str) -> PathBuf {
         let dir = self.dir.clone().unwrap_or_else(|| self.place.path(""));
-        dir.join(format!("out.jsonl{suffix}"))
+        dir.join(format!("{}{suffix}", self.name))
     }
 
     /// The arguments of the command.
@@ -148,15 +171,29 @@ impl Job {
 
     /// Whole rows in the output now, by index, in the order they stand there. A torn last line is no row.
     pub fn standing(&self) -> Vec<usize> {
-        let bytes = fs::read(self.out()).unwrap_or_default();
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let text = std::str::from_utf8(&bytes[..whole]).unwrap();
-        text.lines().map(index_of).collect()
+        let (text, _) = self.text();
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        text[..whole].lines().map(index_of).collect()
     }
 
     /// Whole lines in the output now, without a look at what they say.
     pub fn lines(&self) -> usize {
         fs::read(self.out()).map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'\n').count())
+    }
+
+    /// The output's rows as text, and whether all of it could be read.
+    fn text(&self) -> (String, bool) {
+        let Ok(file) = File::open(self.out()) else { return (String::new(), true) };
+        if Codec::of(&self.out()) == Codec::Plain {
+            return (fs::read_to_string(self.out()).unwrap(), true);
+        }
+        let (mut text, mut rows, mut is_whole) = (Vec::new(), Vec::new(), true);
+        let mut reader = RowReader::new(file, Codec::of(&self.out()), 0);
+        while let Some(batch) = reader.next_batch(&mut rows).unwrap() {
+            is_whole &= batch.whole;
+            text.append(&mut rows);
+        }
+        (String::from_utf8(text).unwrap(), is_whole)
     }
 
     /// What stands and what was asked, for later; once the origin has seen the end of the run.
@@ -188,9 +225,9 @@ impl Job {
     /// The rows of the output by index: whole lines, each index once, none missing, each with its own URL.
     #[track_caller]
     pub fn table(&self) -> Vec<Value> {
-        let bytes = fs::read(self.out()).unwrap();
-        let text = std::str::from_utf8(&bytes).unwrap();
-        let mut rows = crate::gannet::rows(text);
+        let (text, is_whole) = self.text();
+        assert!(is_whole, "the output is torn");
+        let mut rows = crate::gannet::rows(&text);
         rows.sort_by_key(|row| row["index"].as_u64());
         let indices: Vec<_> = rows.iter().map(|row| row["index"].as_u64()).collect();
         let wanted: Vec<_> = (0..self.rows() as u64).map(Some).collect();
@@ -291,6 +328,17 @@ pub fn bounded(mut command: Command) -> Ran {
         code: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)),
         out: fs::read(&out).unwrap(),
         err: String::from_utf8_lossy(&fs::read(&err).unwrap()).into_owned(),
+    }
+}
+
+/// Says what was tried when its test fails.
+pub struct Trying(pub String);
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it was tried with {}", self.0);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::figures::Figures;
 use super::halfway::Halfway;
 use super::job::at_once;
-use super::kills::{self, AtRandom, GROUP, ORDERED, ROW};
+use super::kills::{self, AtRandom, GROUP, ORDERED, PLAIN, ROW};
 use super::{doubt, power};
 
 #[test]
@@ -18,10 +18,12 @@ fn the_kill_matrix() {
     page.push_str(TABLE);
     let mut places = Figures::default();
     for (name, figures) in [
-        ("GET, at random times", random(asked / 4, &[])),
-        ("GET, `--ordered`", random(asked / 8, &["--ordered"])),
-        ("GET, `--durability row`", random(asked / 16, ROW)),
-        ("GET, `--durability os`", random(asked / 16, &["--durability", "os"])),
+        ("GET, at random times", random(asked / 4, &[], PLAIN)),
+        ("GET, `--ordered`", random(asked / 8, &["--ordered"], PLAIN)),
+        ("GET, `--durability row`", random(asked / 16, ROW, PLAIN)),
+        ("GET, to `.gz`", random(asked / 32, &[], "out.jsonl.gz")),
+        ("GET, to `.zst`", random(asked / 32, &[], "out.jsonl.zst")),
+        ("GET, `--durability os`", random(asked / 16, &["--durability", "os"], PLAIN)),
         ("GET, at calls", at_calls(asked * 3 / 10)),
         ("POST and PATCH, at random times", posts(asked / 10)),
         ("POST and PATCH, at calls", posts_at_calls(asked / 10)),
@@ -44,13 +46,13 @@ fn the_kill_matrix() {
     std::fs::write(PAGE, page).unwrap();
 }
 
-fn random(kills: u64, options: &'static [&'static str]) -> Figures {
+fn random(kills: u64, options: &'static [&'static str], out: &'static str) -> Figures {
     let rows = if options == ROW { 2_000 } else { 40_000 };
     let all = Mutex::new(Figures::default());
     let mut seed = 100;
     while all.lock().unwrap().all_kills() < kills {
         seed += 1;
-        let figures = AtRandom { rows, kills: 25.min(kills), seed, options }.survive();
+        let figures = AtRandom { rows, kills: 25.min(kills), seed, options, out }.survive();
         all.lock().unwrap().add(figures);
     }
     all.into_inner().unwrap()
@@ -59,7 +61,8 @@ fn random(kills: u64, options: &'static [&'static str]) -> Figures {
 fn at_calls(kills: u64) -> Figures {
     // Each is killed three times where its resumes come that far, over about twelve calls.
     let each = (kills / 3 / 3 / 12).max(2);
-    let list = [kills::sample(GROUP, 0.3, each), kills::sample(ROW, 0.02, each), kills::sample(ORDERED, 0.02, each)];
+    let list =
+        [(GROUP, 0.3), (ROW, 0.02), (ORDERED, 0.02)].map(|(options, delay)| kills::sample(options, delay, each, PLAIN));
     gather(&list.concat(), kills::AtCall::survive)
 }
 

@@ -10,15 +10,15 @@ use crate::gannet::wait_until;
 #[test]
 fn the_first_signal_drains_and_says_how_to_resume() {
     for signal in [Signal::INT, Signal::TERM] {
-        let job = Job::mixed(200, 0.1).with(["--concurrency", "8"]);
+        let job = Job::mixed(200, 0.1).with(["--concurrency", "8"]).aloud();
         let running = job.start();
         wait_until("some rows are written", || job.lines() >= 20);
         running.signal(signal);
         let ran = running.end().assert_code(4);
         let left = job.left();
-        assert_eq!(left.lost(), 0, "what was on its way was finished: {}", ran.err);
+        assert_eq!(left.lost(), 0, "what was on its way was finished: {ran:?}");
         assert!(left.held.len() < 100, "it went on: {} rows", left.held.len());
-        assert!(ran.err.contains("resume"), "{}", ran.err);
+        ran.assert_says(RESUME);
         job.finish();
         job.assert_kept(&left);
         assert_eq!(job.again(), 0);
@@ -27,19 +27,19 @@ fn the_first_signal_drains_and_says_how_to_resume() {
 
 #[test]
 fn the_second_signal_ends_it_within_a_second() {
-    let job = Job::new((0..40).map(|n| if n < 10 { format!("/items/{n}") } else { format!("/items/{n}?delay=5") }));
-    let job = job.with(["--concurrency", "8", "--per-host", "0"]);
+    let job = Job::new((0..20).map(|n| if n < 10 { format!("/items/{n}") } else { format!("/items/{n}?delay=2") }));
+    let job = job.with(["--concurrency", "8", "--per-host", "0"]).aloud();
     let mut running = job.start();
     wait_until("eight are on their way", || job.origin.stats().in_flight == 8 && job.lines() == 10);
     running.signal(Signal::INT);
     running.wait_for_line("stopping");
     let asked = Instant::now();
     running.signal(Signal::INT);
-    running.end().assert_code(4).assert_says("resume");
+    running.end().assert_code(4).assert_says(RESUME);
     assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
     let left = job.left();
     assert_eq!(left.held, (0..10).collect());
-    job.run_with(&["--concurrency", "40"]).assert_code(0);
+    job.run().assert_code(0);
     job.assert_complete();
     job.assert_kept(&left);
     assert_eq!(job.again(), 8);
@@ -86,3 +86,6 @@ fn a_run_that_failed_fast_is_resumed_behind_the_failure() {
     job.finish();
     job.assert_kept(&left);
 }
+
+/// What is said of how to go on.
+const RESUME: &str = "the same command again";
