@@ -65,6 +65,29 @@ fn a_state_of_another_version_is_refused_clearly() {
     assert!(ran.err.contains("version"), "{}", ran.err);
 }
 
+#[test]
+fn lines_that_are_no_rows_are_moved_aside_and_no_row_is_lost() {
+    let left = Halfway::by(Signal::TERM, &[]);
+    let out = left.out();
+    left.restore_but(&left.job.out(), |bytes| bytes.extend_from_slice(b"hello\n{\"index\":35}\nthere"));
+    assert_eq!(left.resume(), left.missing(&left.held));
+    assert!(fs::read(left.job.out()).unwrap().starts_with(&out));
+    assert_eq!(fs::read(left.job.beside(".broken")).unwrap(), b"hello\n{\"index\":35}\nthere");
+}
+
+#[test]
+fn a_row_that_something_wrote_a_second_time_is_refused() {
+    let left = Halfway::by(Signal::TERM, &[]);
+    left.restore_but(&left.job.out(), |bytes| {
+        let end = bytes.iter().position(|&byte| byte == b'\n').unwrap();
+        bytes.extend_from_within(..=end);
+    });
+    let ran = left.run();
+    assert!([1, 2].contains(&ran.code), "{ran:?}");
+    assert_eq!(left.job.origin.stats().requests, 0);
+    ran.assert_says("out.jsonl").assert_says("twice").assert_says("--fresh");
+}
+
 #[track_caller]
 fn assert_refused(left: &Halfway, ran: &Ran, what: &str) {
     assert!([1, 2].contains(&ran.code), "{what}: it ended with {}: {}", ran.code, ran.err);

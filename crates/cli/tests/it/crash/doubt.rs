@@ -152,13 +152,20 @@ fn posts_killed_at_any_call_are_never_sent_twice() {
 
 #[test]
 fn posts_killed_at_random_are_never_sent_twice() {
-    let figures = at_random(2_000, 8, 7);
+    let figures = at_random(2_000, 8, 7, &[]);
+    assert!(figures.all_kills() >= 4, "it was over too soon: {figures:?}");
+}
+
+#[test]
+fn posts_in_order_killed_at_random_are_never_sent_twice() {
+    let figures = at_random(1_000, 8, 9, &["--ordered"]);
     assert!(figures.all_kills() >= 4, "it was over too soon: {figures:?}");
 }
 
 /// Many POSTs, killed at random times and brought to their end.
-pub fn at_random(rows: usize, kills: u64, seed: u64) -> Figures {
+pub fn at_random(rows: usize, kills: u64, seed: u64, options: &[&'static str]) -> Figures {
     let job = posts(rows, |_| "/delay/0.02", |_| json!({})).with(["--concurrency", "32", "--per-host", "0"]);
+    let job = job.with(options.iter().copied());
     let mut figures = Figures::default();
     for moment in moments(seed, kills) {
         figures.starts += 1;

@@ -64,6 +64,35 @@ fn random_kills_lose_nothing_at_any_durability() {
 }
 
 #[test]
+fn large_rows_are_killed_in_the_middle_of_a_write_and_never_spliced() {
+    let rows = (0..150).map(|n| format!("/bytes/150000?seed={n}"));
+    let job = Job::new(rows).with(["--concurrency", "16", "--retries", "0"]);
+    for moment in moments(8, 8) {
+        let running = job.start();
+        std::thread::sleep(moment);
+        running.signal(Signal::KILL);
+        running.end();
+        job.left();
+    }
+    job.run().assert_code(0);
+    for (n, row) in job.table().iter().enumerate() {
+        let body = row["body_base64"].as_str().unwrap();
+        assert_eq!(body.len(), 200_000);
+        // 15 bytes are 20 letters: each row has the body of its own seed.
+        let own = payload(n as u64, 15);
+        assert_eq!(decode(&body[..20]), own, "row {n} has another's body");
+    }
+}
+
+/// Base64, read.
+fn decode(text: &str) -> Vec<u8> {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |letter: &u8| letters.iter().position(|known| known == letter).unwrap() as u32;
+    let groups = text.as_bytes().chunks(4).map(|four| four.iter().fold(0, |sum, letter| sum << 6 | value(letter)));
+    groups.flat_map(|sum| sum.to_be_bytes()[1..].to_vec()).collect()
+}
+
+#[test]
 fn compressed_outputs_are_killed_and_resumed_like_others() {
     for (seed, out) in [(5, "out.jsonl.gz"), (6, "out.jsonl.zst")] {
         let figures = AtRandom { rows: 4_000, kills: 4, seed, options: &[], out }.survive();

@@ -71,7 +71,7 @@ fn posts(kills: u64) -> Figures {
     let mut seed = 200;
     while all.all_kills() < kills {
         seed += 1;
-        all.add(doubt::at_random(4_000, 12.min(kills), seed));
+        all.add(doubt::at_random(4_000, 12.min(kills), seed, if seed % 3 == 0 { &["--ordered"] } else { &[] }));
     }
     all
 }
