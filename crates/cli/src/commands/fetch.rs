@@ -290,6 +290,10 @@ impl Sink for BatchTeller {
         self.sink.on_start(index)
     }
 
+    fn on_pushed(&mut self) -> Option<Mark> {
+        self.sink.on_pushed()
+    }
+
     fn on_retry(&mut self, index: u64, attempts: u32) {
         self.sink.on_retry(index, attempts);
     }

@@ -165,6 +165,8 @@ pub struct Schedule {
     input_paused: bool,
     stopped: bool,
     in_flight: usize,
+    /// Slots of the concurrency that are taken by rows whose outcome is not safe yet.
+    held_slots: usize,
     parked: usize,
     unfinished: u64,
     finished: u64,
@@ -198,6 +200,7 @@ impl Schedule {
             input_paused: false,
             stopped: false,
             in_flight: 0,
+            held_slots: 0,
             parked: 0,
             unfinished: 0,
             finished: 0,
@@ -227,7 +230,7 @@ impl Schedule {
             }
         }
         self.shortage.lift(self.concurrency, now);
-        let room = self.shortage.allows(self.in_flight, self.concurrency, now);
+        let room = self.shortage.allows(self.in_flight + self.held_slots, self.concurrency, now);
         if room
             && !self.is_paused()
             && let Some(start) = self.start_next(now)
@@ -341,6 +344,17 @@ impl Schedule {
             Pause::Memory => self.memory_paused = on,
             Pause::Input => self.input_paused = on,
         }
+    }
+
+    /// A row that has ended keeps its slot of the concurrency until [`Schedule::release_slot`]: its outcome is not
+    /// where a kill cannot lose it.
+    pub fn hold_slot(&mut self) {
+        self.held_slots += 1;
+    }
+
+    /// Gives a slot back that [`Schedule::hold_slot`] kept.
+    pub fn release_slot(&mut self) {
+        self.held_slots = self.held_slots.saturating_sub(1);
     }
 
     /// Attempts under way.

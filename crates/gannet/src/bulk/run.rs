@@ -271,9 +271,14 @@ fn start_workers<S: Source + 'static, K: Sink + 'static>(
 async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<Attempt>) {
     loop {
         let ended = shared.sender.perform(*attempt).await;
+        let mark = shared.lock().on_ended(ended, Instant::now());
+        if let Some(mark) = mark {
+            // A failure is told by the sink itself.
+            let _ = mark.await;
+            shared.lock().on_safe();
+        }
         let now = Instant::now();
         let mut engine = shared.lock();
-        engine.on_ended(ended, now);
         if matches!(engine.end, Some(End::FailFast | End::OutputFailed(_))) {
             shared.signal.notify.notify_one();
             return;

@@ -13,7 +13,7 @@ use super::identity::{Identity, Setting};
 use super::schema;
 use super::{Durability, StateError};
 use crate::bulk::prior::{Bits, Pending};
-use crate::bulk::sink::{Done, Entry};
+use crate::bulk::sink::{Batch, Done, Entry};
 
 /// The connection of the one process that writes.
 #[derive(Debug)]
@@ -85,48 +85,23 @@ impl Journal {
     }
 
     /// Writes what happened, and the other figures with it, as one transaction.
-    pub(super) fn commit(&mut self, page: &Page<'_>) -> Sql<()> {
+    pub(super) fn commit(&mut self, table: Table, pages: &[Page], cookies: Option<&str>) -> Sql<()> {
         let transaction = self.db.transaction()?;
-        let (db, pending) = (&*transaction, &mut self.pending);
-        let mut names = page.names;
-        for entry in page.entries {
-            match entry {
-                Entry::Done(done) => {
-                    let (host, rest) = names.split_at(done.host);
-                    names = rest;
-                    insert_done(db, page.table, done, host)?;
-                    if pending.remove(&done.index) {
-                        delete_pending(db, done.index)?;
-                    }
-                }
-                Entry::Started(index) => {
-                    pending.insert(*index);
-                    put_started(db, *index)?;
-                }
-                Entry::Waiting(index, 0) => {
-                    pending.remove(index);
-                    delete_pending(db, *index)?;
-                }
-                Entry::Waiting(index, attempts) => {
-                    pending.insert(*index);
-                    put_waiting(db, *index, *attempts)?;
-                }
-                Entry::Hold(host, delay, since) => put_hold(db, &self.clock, host, *delay, *since)?,
-                Entry::End(rows) => put(db, "input_rows", rows)?,
-            }
+        for page in pages {
+            write_page(&transaction, table, page, (&self.clock, &mut self.pending))?;
         }
-        for (index, row) in page.held {
-            db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
-                .execute(params![index, row])?;
+        if let Some(cookies) = cookies {
+            put(&transaction, "cookies", &cookies)?;
         }
-        if let Some(next) = page.forget_held_before {
-            db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
+        if let Some(page) = pages.last() {
+            put(&transaction, table.end(), &page.end)?;
         }
-        if let Some(cookies) = &page.cookies {
-            put(db, "cookies", cookies)?;
-        }
-        put(db, page.table.end(), &page.end)?;
         transaction.commit()
+    }
+    /// Everything committed so far is in the file itself.
+    pub(super) fn checkpoint(&self) -> Result<(), StateError> {
+        let done = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        done.map_err(|error| self.error(&error))
     }
 
     /// Rows that were read back from the output, with how far it goes.
@@ -173,11 +148,6 @@ impl Journal {
         Ok(all.into_iter().filter(|(_, left)| !left.is_zero()).collect())
     }
 
-    /// The rows that wait for their turn, from the first on; only their indices.
-    pub(super) fn held_row(&self, index: u64) -> Sql<Vec<u8>> {
-        self.db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
-    }
-
     pub(super) fn identity(&self) -> Sql<Identity> {
         let mut statement = self.db.prepare("SELECT name, value, digest, fixed FROM setting ORDER BY name")?;
         let settings = statement.query_map([], |row| {
@@ -192,18 +162,21 @@ impl Journal {
     }
 }
 
-/// What one commit writes.
-pub(super) struct Page<'a> {
-    pub(super) table: Table,
-    pub(super) entries: &'a [Entry],
-    pub(super) names: &'a str,
-    /// Rows that wait for their turn and were not written down before.
-    pub(super) held: &'a [(u64, &'a [u8])],
+/// What was written at once, to be committed.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Its entries and names; its rows are in the output already.
+    pub(super) batch: Batch,
+    /// Rows that wait for their turn.
+    pub(super) held: Vec<(u64, Vec<u8>)>,
     /// Rows below this one have had their turn.
     pub(super) forget_held_before: Option<u64>,
-    pub(super) cookies: Option<String>,
+    /// Whether rows came to be in the output.
+    pub(super) has_rows: bool,
     /// How long the output is, in whole rows.
     pub(super) end: u64,
+    /// The number of the batch.
+    pub(super) number: u64,
 }
 
 impl Table {
@@ -259,6 +232,50 @@ pub(super) fn create(db: &Connection, identity: &Identity, empty_output: bool) -
     put_identity(db, identity)?;
     put(db, "end", &0)?;
     put(db, "empty_output", &empty_output)
+}
+
+/// A finished row that waits for its turn.
+pub(super) fn held_row(db: &Connection, index: u64) -> Sql<Vec<u8>> {
+    db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
+}
+
+fn write_page(db: &Connection, table: Table, page: &Page, known: (&Clock, &mut HashSet<u64>)) -> Sql<()> {
+    let (clock, pending) = known;
+    let mut names = page.batch.names.as_str();
+    for entry in &page.batch.entries {
+        match entry {
+            Entry::Done(done) => {
+                let (host, rest) = names.split_at(done.host);
+                names = rest;
+                insert_done(db, table, done, host)?;
+                if pending.remove(&done.index) {
+                    delete_pending(db, done.index)?;
+                }
+            }
+            Entry::Started(index) => {
+                pending.insert(*index);
+                put_started(db, *index)?;
+            }
+            Entry::Waiting(index, 0) => {
+                pending.remove(index);
+                delete_pending(db, *index)?;
+            }
+            Entry::Waiting(index, attempts) => {
+                pending.insert(*index);
+                put_waiting(db, *index, *attempts)?;
+            }
+            Entry::Hold(host, delay, since) => put_hold(db, clock, host, *delay, *since)?,
+            Entry::End(rows) => put(db, "input_rows", rows)?,
+        }
+    }
+    for (index, row) in &page.held {
+        db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
+            .execute(params![index, row])?;
+    }
+    if let Some(next) = page.forget_held_before {
+        db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
+    }
+    Ok(())
 }
 
 fn insert_done(db: &Connection, table: Table, done: &Done, host: &str) -> Sql<()> {

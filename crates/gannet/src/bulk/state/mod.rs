@@ -6,6 +6,7 @@
 //! time writes, held off by a lock on the file; any other may read ([`Status`]).
 
 mod clock;
+mod committer;
 mod data;
 mod error;
 mod identity;

@@ -80,7 +80,7 @@ impl Status {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, StateError> {
+pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     if path.symlink_metadata().is_err() {
         return Err(StateError::new(
             Reason::Alone,
