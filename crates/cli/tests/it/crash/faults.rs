@@ -39,7 +39,7 @@ fn an_output_that_cannot_be_written_ends_the_run_and_is_resumed() {
 #[test]
 fn a_state_that_cannot_be_written_ends_the_run_and_is_resumed() {
     let mut faults = Vec::new();
-    for (error, when) in ["ENOSPC", "EIO", "EDQUOT", "EFBIG"].into_iter().zip(["1+", "9+", "12", "30+"]) {
+    for (error, when) in ["ENOSPC", "EIO", "EDQUOT", "EFBIG"].into_iter().zip(["1+", "4+", "6", "9+"]) {
         faults.extend([(error, when, ".state-wal"), (error, when, ".state")]);
     }
     at_once(4, &faults, |&(error, when, suffix)| {

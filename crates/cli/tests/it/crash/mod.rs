@@ -5,7 +5,7 @@
 //!
 //! | no. | what | test |
 //! |---|---|---|
-//! | 1 | SIGKILL at the nth of each call that changes files or sends | `kills::a_kill_at_any_call_loses_nothing_and_asks_nothing_that_was_written` |
+//! | 1 | SIGKILL at the nth of each call that changes files or sends | `kills::a_kill_at_any_call_loses_nothing_and_asks_only_what_was_under_way` |
 //! | 2 | SIGKILL during resume, twice | the same test kills two resumes of every run; `kills::random_kills_*` kill many |
 //! | 3 | random kills, concurrency 64 | `kills::random_kills_lose_no_row_and_double_none`, `..._in_order`; 500 by `scripts/kill-matrix` |
 //! | 4 | state cut within its last records | `power::a_state_that_lost_its_last_commits_adopts_the_rows_that_stand_in_the_output` |

@@ -61,6 +61,7 @@ fn a_stdin_that_was_read_whole_is_not_needed_again() {
     let mut child = command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // With room for more to start, its end has been looked for and found.
     wait_until("only the last are missing", || job.lines() == 16 && job.origin.stats().in_flight == 4);
+    wait_until("the copy is whole", || job.beside(".spool").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     let left = job.left();
@@ -90,7 +91,7 @@ fn a_killed_resume_of_a_spool_resumes() {
     }
     run_with(&job, &text).assert_code(3);
     job.assert_complete();
-    assert!(job.again() <= 3 * 20, "{}", job.again());
+    assert!(job.again() <= 3 * 4, "{}", job.again());
 }
 
 #[test]
