@@ -44,6 +44,10 @@ pub(crate) fn run(args: &FetchArgs, settings: &[Setting]) -> anyhow::Result<Exit
 pub(crate) fn finish(args: &FetchArgs, report: Report) -> anyhow::Result<Exit> {
     summary::tell_all(args, &report);
     match report.end {
+        // Standard input is not what the copy kept of it begins with.
+        End::InputFailed(error) if args.state.spool && error.kind() == io::ErrorKind::InvalidData => {
+            Err(usage(error.to_string()))
+        }
         End::InputFailed(error) => Err(error).context("the input cannot be read any further"),
         _ => Ok(report.exit()),
     }

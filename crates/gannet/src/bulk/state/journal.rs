@@ -98,6 +98,13 @@ impl Journal {
         }
         transaction.commit()
     }
+    /// Whether every row of the input is done.
+    pub(super) fn is_complete(&self) -> Sql<bool> {
+        let rows: Option<u64> = get(&self.db, "input_rows")?;
+        let done: u64 = self.db.query_row("SELECT count(*) FROM outcome", [], |row| row.get(0))?;
+        Ok(rows == Some(done))
+    }
+
     /// Everything committed so far is in the file itself.
     pub(super) fn checkpoint(&self) -> Result<(), StateError> {
         let done = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

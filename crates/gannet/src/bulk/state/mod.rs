@@ -71,7 +71,13 @@ fn beside(out: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The state that belongs to an output.
+/// The state that belongs to an output. That of a symbolic link is its target's, so that two names of one output have
+/// one state.
 pub fn path_of(out: &Path) -> PathBuf {
-    beside(out, "state")
+    beside(&resolved(out), "state")
+}
+
+/// The file that is meant.
+fn resolved(out: &Path) -> PathBuf {
+    if out.is_symlink() { out.canonicalize().unwrap_or_else(|_| out.to_owned()) } else { out.to_owned() }
 }

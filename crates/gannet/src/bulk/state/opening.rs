@@ -16,7 +16,7 @@ use super::identity::Identity;
 use super::journal::{self, Journal, Table, get, put};
 use super::recorder::{Committing, Recorder, Turns};
 use super::recover::{Known, Recovered, SUSPECT, recover};
-use super::{Durability, Lock, beside, merge, path_of, schema};
+use super::{Durability, Lock, beside, merge, path_of, resolved, schema};
 use crate::bulk::Prior;
 use crate::bulk::sink::{BatchWriter, Codec, Manner, Stats};
 use crate::session::Session;
@@ -58,6 +58,7 @@ impl Opening {
     /// Another process uses it; the output stands without a state; it is damaged or of another version; the file
     /// system cannot lock it. Each names the file and the remedy.
     pub fn begin(out: &Path, durability: Durability, fresh: bool) -> Result<Self, StateError> {
+        let out = &resolved(out);
         let path = path_of(out);
         let is_there = out.symlink_metadata().is_ok();
         if is_there && !fresh && path.symlink_metadata().is_err() {
@@ -217,6 +218,9 @@ impl Opening {
         let mut known = self.known_rows(table)?;
         let recovered = recover(&mut self.journal, &mut data, table, &mut known)?;
         let next = known.done.len() - known.held.len();
+        // A kill may have come between a row's turn and the commit that forgets that it waited.
+        let journal = &mut self.journal;
+        journal.transaction(|db| db.execute(r#"DELETE FROM held WHERE "index" < ?"#, [next]).map(|_| ()))?;
         let ordered = turns.map(|memory| Turns::new(next, known.held.iter(), memory, path_of(&self.out)));
         let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
         let mut prior = Prior { holds: self.journal.load_holds().map_err(failed)?, ..Prior::default() };

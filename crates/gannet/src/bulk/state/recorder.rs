@@ -79,6 +79,13 @@ impl BatchWriter for Recorder {
         let Some(mut journal) = committer.finish() else {
             return Err(io::Error::other("the thread that commits the state panicked"));
         };
+        if let Some(turns) = &self.ordered
+            && turns.is_waiting()
+            && journal.is_complete().map_err(|error| as_io(journal.path(), &error))?
+        {
+            let path = self.data.path().display();
+            return Err(io::Error::other(format!("{path}: all rows are done, but some still wait for their turn")));
+        }
         if self.table == Table::Newer {
             merge::merge_when_done(&mut journal, &self.data).map_err(io::Error::other)?;
         }
@@ -181,8 +188,12 @@ impl Turns {
     /// Rows below this one can be forgotten by the state, if it holds any; `more`: it is about to hold some.
     fn had_their_turn(&mut self, more: bool) -> Option<u64> {
         let before = self.held_any;
-        self.held_any = more || self.reorder.held() > 0 || self.reorder.spilled() > 0;
+        self.held_any = more || self.is_waiting();
         before.then(|| self.reorder.next_index())
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.reorder.held() > 0 || self.reorder.spilled() > 0
     }
 
     fn is_over_budget(&self) -> bool {
