@@ -32,6 +32,23 @@ fn the_same_output_under_another_name_is_the_same_output() {
 }
 
 #[test]
+fn a_link_to_an_output_that_is_in_use_is_refused_even_to_start_over() {
+    let job = Job::new((0..4).map(|n| format!("/items/{n}?delay=1")));
+    let first = job.start();
+    wait_until("the first is at work", || job.origin.stats().in_flight == 4);
+    let link = job.place.path("link.jsonl");
+    std::os::unix::fs::symlink(job.out(), &link).unwrap();
+    for more in [&[][..], &["--fresh"]] {
+        let mut args = job.args_to(&link);
+        args.extend(more.iter().map(|&arg| arg.to_owned()));
+        bounded(command(args)).assert_code(2);
+    }
+    first.end().assert_code(0);
+    job.assert_complete();
+    assert_eq!(job.again(), 0);
+}
+
+#[test]
 fn after_a_kill_the_next_starts() {
     let job = Job::new((0..4).map(|n| format!("/items/{n}?delay=0.2")));
     let first = job.start();

@@ -39,7 +39,7 @@ fn ordered_rows_the_output_lost_come_back_to_their_places() {
 
 #[test]
 fn a_tail_torn_at_any_byte_is_cut_to_its_last_whole_row() {
-    tear(&[Halfway::by(Signal::TERM, &[]), Halfway::by(Signal::KILL, &[])], 13);
+    tear(&[Halfway::by(Signal::TERM, &[]), Halfway::by(Signal::KILL, &[])], 31);
 }
 
 /// Tears the last three rows at every `step`th byte, and around each row's end.
