@@ -197,9 +197,11 @@ impl AtRandom {
         }
         assert_in_order(&job, self.options);
         let most = figures.all_kills() * 64;
-        assert!(job.again() <= most, "{} were asked again, and {most} can have been under way", job.again());
+        // A compressed output loses its last group with a kill: rows are packed by the quarter of a second.
+        let is_packed = self.out != PLAIN;
+        assert!(is_packed || job.again() <= most, "{} were asked again, of {most} under way", job.again());
         // With --ordered more are done than stand in the output.
-        if !self.options.contains(&"--ordered") {
+        if !is_packed && !self.options.contains(&"--ordered") {
             assert!(figures.again_max() <= 64, "more were asked again than were under way: {:?}", figures.again);
         }
         figures
