@@ -56,8 +56,12 @@ impl Figures {
     /// A row of the table.
     pub fn row(&self, name: &str) -> String {
         let Figures { datasets, starts, rows, .. } = self;
-        let (kills, mean, max) = (self.all_kills(), self.again_mean(), self.again_max());
-        format!("| {name} | {datasets} | {rows} | {starts} | {kills} | {mean:.1} | {max} | 0 | 0 |\n")
+        // A POST is never asked again: it is in doubt.
+        let (mean, max) = match self.again.is_empty() {
+            true => ("–".to_owned(), "–".to_owned()),
+            false => (format!("{:.1}", self.again_mean()), self.again_max().to_string()),
+        };
+        format!("| {name} | {datasets} | {rows} | {starts} | {} | {mean} | {max} | 0 | 0 |\n", self.all_kills())
     }
 
     /// Kills by where they fell, one line each.
