@@ -50,7 +50,10 @@ const FREE: &[&str] = &[
     "durability",
     "fail-fast",
     "first",
+    "hedge",
     "insecure",
+    "learned",
+    "no-adapt",
     "memory",
     "per-host",
     "rate",
@@ -101,16 +104,44 @@ fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
     })
 }
 
-/// The arguments of settings that are kept with their values and are not among `given`, in the form they were given.
-pub(crate) fn arguments(settings: &[Setting], given: &[String]) -> Vec<String> {
+/// What stands among arguments of `fetch`, whole or not.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    options: Vec<String>,
+    /// Whether there are inputs.
+    pub(crate) inputs: bool,
+}
+
+impl Given {
+    /// Looks through the arguments; what cannot be read counts as not given.
+    pub(crate) fn of(arguments: &[String]) -> Given {
+        let command = Command::new("fetch").no_binary_name(true).ignore_errors(true);
+        let command = FetchArgs::augment_args(command);
+        let Ok(matches) = command.clone().try_get_matches_from(arguments) else { return Given::default() };
+        let mut given = Given::default();
+        for arg in command.get_arguments() {
+            if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
+                match arg.get_long() {
+                    Some(name) => given.options.push(name.to_owned()),
+                    None => given.inputs |= arg.is_positional(),
+                }
+            }
+        }
+        given
+    }
+
+    /// Whether the option of this name is there, by its long or its short form.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.options.iter().any(|given| given == name)
+    }
+}
+
+/// The arguments of settings that are kept with their values and were not given now, in the form they were given.
+pub(crate) fn arguments(settings: &[Setting], given: &Given) -> Vec<String> {
     let mut arguments = Vec::new();
     for Setting { name, values, .. } in settings {
-        let Some(values) = values else { continue };
+        let Some(values) = values.as_ref().filter(|_| !given.has(name)) else { continue };
         let long = format!("--{name}");
-        let is_given = |arg: &String| *arg == long || arg.strip_prefix(&long).is_some_and(|rest| rest.starts_with('='));
-        if given.iter().any(is_given) {
-            continue;
-        }
         if values.is_empty() {
             arguments.push(long);
         } else {
@@ -154,8 +185,13 @@ mod tests {
     #[test]
     fn settings_are_those_given_and_come_back_as_arguments() {
         let settings = given(&["--per-host", "5", "-H", "@token.txt", "--ordered", "-X", "PUT", "--quiet"]);
-        let arguments = arguments(&settings, &["--per-host=9".to_owned()]);
-        assert_eq!(arguments, ["--header=@token.txt", "--method=PUT", "--ordered"]);
+        let given = |rest: &[&str]| Given::of(&rest.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
+        let with = |rest: &[&str]| arguments(&settings, &given(rest));
+        assert_eq!(with(&["--per-host=9"]), ["--header=@token.txt", "--method=PUT", "--ordered"]);
+        assert_eq!(with(&["-XPUT", "--ordered", "--nonsense"])[0], "--header=@token.txt");
+        assert_eq!(with(&["-XPUT", "--ordered"]), ["--header=@token.txt", "--per-host=5"]);
+        assert_eq!(with(&["a.txt", "-H", "X: y", "-k"]), ["--method=PUT", "--ordered", "--per-host=5"]);
+        assert!(given(&["-k", "a.txt"]).inputs && !given(&["-H", "X: y"]).inputs);
         assert!(withheld(&settings).is_empty());
     }
 

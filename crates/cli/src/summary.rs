@@ -4,21 +4,23 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use gannet::bulk::End;
 use gannet::bulk::sink::{Codec, Summary};
+use gannet::bulk::{End, ReceiptSummary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
-use crate::commands::fetch::Report;
+use crate::commands::fetch::{Report, Resume};
 use crate::tell;
 
 /// The summary as one JSON object.
 #[derive(Serialize)]
-struct Told {
+struct Told<'a> {
     /// `complete`, `stopped`, `fail_fast`, `input_failed` or `output_failed`.
     end: &'static str,
     #[serde(flatten)]
     summary: Summary,
+    /// What was done to each host.
+    receipt: &'a ReceiptSummary,
 }
 
 /// Tells all of it.
@@ -30,18 +32,32 @@ pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
     let summary = report.sink.stats().summary(report.elapsed);
     match args.output.summary {
         SummaryArg::Json => {
-            let told = Told { end: name(&report.end), summary };
+            let told = Told { end: name(&report.end), summary, receipt: &report.receipt };
             // Names and numbers only: it cannot fail.
             tell(&serde_json::to_string(&told).unwrap_or_default());
         }
         SummaryArg::Text if args.output.quiet => {}
         SummaryArg::Text => {
             tell(summary.to_text().trim_end());
+            if let Some(line) = receipt_line(&report.receipt) {
+                tell(&line);
+            }
             for line in next_lines(args, report) {
                 tell(&line);
             }
         }
     }
+}
+
+/// How hosts were treated: the busiest one stands for all.
+fn receipt_line(receipt: &ReceiptSummary) -> Option<String> {
+    let busiest = receipt.hosts.iter().max_by_key(|host| (host.most_at_once, host.most_per_second))?;
+    let of = if receipt.hosts_total > 1 { format!("; of {} hosts", receipt.hosts_total) } else { String::new() };
+    let broken = receipt.retry_after_violations;
+    Some(format!(
+        "receipt   at most {} at once to one host ({}), {} in a second{of}; Retry-After broken: {broken}",
+        busiest.most_at_once, busiest.host, receipt.most_per_second
+    ))
 }
 
 fn name(end: &End) -> &'static str {
@@ -85,24 +101,32 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
     };
     if report.failed() > 0 {
         lines.push(format!("look at what failed:   {}", jq("-c 'select(.ok|not)'")));
-        lines.push(format!("ask those again:       {}", retry(args, report, &out)));
     }
-    if !matches!(report.end, End::Complete) {
-        let resume = if report.can_resume { "go on:                 the same command again" } else { return lines };
-        lines.push(resume.to_owned());
+    match (&report.end, report.resume) {
+        (End::Complete, Resume::Never) => {}
+        (End::Complete, _) if report.failed() > 0 => {
+            lines.push(format!("ask those again:       gannet retry {out} --where 'not ok'{}", withheld(args, report)));
+        }
+        (End::Complete, _) | (_, Resume::Never) => {}
+        (_, Resume::Retry) => {
+            lines.push(format!("go on:                 gannet retry {out}{}", withheld(args, report)));
+        }
+        (_, Resume::Fetch) if args.output.fresh => {
+            lines.push("go on:                 the same command again, without --fresh".to_owned());
+        }
+        (_, Resume::Fetch) => lines.push("go on:                 the same command again".to_owned()),
     }
     lines
 }
 
-/// The command that asks the failed rows again; what the state does not keep is to be filled in.
-fn retry(args: &FetchArgs, report: &Report, out: &str) -> String {
+/// What the state does not keep, to be filled in.
+fn withheld(args: &FetchArgs, report: &Report) -> String {
     let mut given = Vec::new();
     if args.input.inputs.iter().any(|input| input.contains("://")) {
         given.push("INPUT…".to_owned());
     }
     given.extend(report.withheld.iter().map(|option| format!("{option} …")));
-    let rest = if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) };
-    format!("gannet retry {out} --where 'not ok'{rest}")
+    if given.is_empty() { String::new() } else { format!(" -- {}", given.join(" ")) }
 }
 
 /// For a shell.

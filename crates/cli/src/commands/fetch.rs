@@ -12,13 +12,14 @@ use anyhow::Context;
 use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, Run, Sink};
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
 use gannet::{Session, Url};
 
 use super::runtime;
 use super::stated::{self, Job, Stated};
 use crate::args::{BodyArg, FetchArgs, FormatArg, InputFormatArg, RequestArgs};
 use crate::exit::{Exit, usage};
+use crate::learned::Learned;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::{identity, limits, settings, signals, summary, tell};
@@ -28,10 +29,22 @@ pub(crate) struct Report {
     pub(crate) end: End,
     pub(crate) sink: RowSink,
     pub(crate) elapsed: Duration,
-    /// Whether it goes on when the same command is given again.
-    pub(crate) can_resume: bool,
+    pub(crate) resume: Resume,
     /// Options that its state keeps no value of.
     pub(crate) withheld: Vec<String>,
+    /// What was done to each host.
+    pub(crate) receipt: ReceiptSummary,
+}
+
+/// How it goes on, should it have ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// By the same command.
+    Fetch,
+    /// By `retry` without a condition.
+    Retry,
+    /// There is no state, or no copy of its input.
+    Never,
 }
 
 /// Runs it and tells what came of it. `settings` are what the run is known by.
@@ -82,33 +95,46 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     drop(guard);
     let options = settings::bulk(args);
     let session = session(args, &options)?;
-    // The input first: an unreadable one must not leave an empty output behind.
-    let source = open_input(args, &session)?;
     let out = args.output.file().filter(|out| args.output.format == FormatArg::Jsonl && !is_special(out));
-    let (sink, prior) = match out {
-        None => (open_output(args)?, Prior::default()),
+    // The copy of stdin is guarded by the state's lock.
+    let spool = out.filter(|_| args.state.spool).map(|out| stated::guard_spool(args, out)).transpose()?;
+    let (spool, opening) = spool.unzip();
+    // The input first: an unreadable one must not leave an empty output behind.
+    let source = open_input(args, spool, &session)?;
+    let (sink, prior, resume) = match out {
+        None => (open_output(args)?, Prior::default(), Resume::Never),
         Some(out) => {
             check_inputs(args, out)?;
-            match stated::open(args, settings, (out, job), &source, &session)? {
-                Some(Stated { sink, prior }) => (sink, prior),
+            let opening = opening.map_or_else(|| stated::begin(args, out), Ok)?;
+            match stated::open(args, settings, (opening, job), &source, &session)? {
+                Some(Stated { sink, prior, resume }) => (sink, prior, resume),
                 None => return Ok(None),
             }
         }
     };
+    let learned = Learned::open(args.limits.learned.as_deref().or(args.limits.no_adapt.then_some(Path::new("none"))));
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {
         let progress = Arc::new(Progress::new(args.output.quiet, args.input.first));
         let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
-        Box::pin(drive(Run::new(&session, source, sink, options).resume(prior), drain, &progress)).await
+        let run = Run::new(&session, source, sink, options).resume(prior).teach(learned.hosts());
+        Box::pin(drive(run, drain, &progress, &learned)).await
     });
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
+    learned.save(finished.learnt);
+    let receipt = finished.receipt;
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
-    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), can_resume: out.is_some(), withheld }))
+    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), resume, withheld, receipt }))
 }
 
-async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progress) -> Finished<BatchTeller> {
+async fn drive(
+    run: Run<InputSource, BatchTeller>,
+    drain: u64,
+    progress: &Progress,
+    learned: &Learned,
+) -> Finished<BatchTeller> {
     let control = run.control();
     let signals = async {
         match Signals::catch() {
@@ -125,6 +151,7 @@ async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progre
         never = signals => match never {},
         finished = run.drive() => finished,
         never = progress.show(&control) => match never {},
+        never = learned.keep(&control) => match never {},
     };
     progress.finish();
     finished
@@ -140,7 +167,7 @@ fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
     settings::open(options)
 }
 
-fn open_input(args: &FetchArgs, session: &Session) -> anyhow::Result<InputSource> {
+fn open_input(args: &FetchArgs, spool: Option<PathBuf>, session: &Session) -> anyhow::Result<InputSource> {
     let base = args.input.base_url.as_deref().map(base_url).transpose()?;
     let has_base = base.is_some();
     let inputs = args.input.inputs.iter().map(|arg| Input::from_arg(arg, has_base)).collect();
@@ -152,12 +179,6 @@ fn open_input(args: &FetchArgs, session: &Session) -> anyhow::Result<InputSource
     });
     let timeouts = session.settings().timeouts.clone();
     let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), ..defaults(&args.request)? };
-    let spool = args.output.file().filter(|_| args.state.spool).map(spool_of);
-    if args.output.fresh
-        && let Some(spool) = &spool
-    {
-        remove_spool(spool)?;
-    }
     let options = InputOptions { base, first: args.input.first, format, spool, defaults };
     InputSource::open(inputs, options).map_err(|error| {
         // A file that cannot be read is no mistake of the command line; a template that cannot be filled is.
@@ -224,27 +245,6 @@ impl From<BodyArg> for BodyFormat {
             BodyArg::None => BodyFormat::None,
         }
     }
-}
-
-/// Where the copy of stdin is kept.
-fn spool_of(out: &Path) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(".spool");
-    PathBuf::from(name)
-}
-
-fn remove_spool(spool: &Path) -> anyhow::Result<()> {
-    let mut part = spool.as_os_str().to_owned();
-    part.push(".part");
-    for path in [spool, Path::new(&part)] {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| path.display().to_string());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Whether it is there and no regular file: a device, a named pipe. It has no state.

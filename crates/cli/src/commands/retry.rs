@@ -10,20 +10,23 @@ use super::fetch;
 use super::stated::{Job, refused};
 use crate::args::{Cli, Command, RetryArgs};
 use crate::exit::{Exit, usage};
-use crate::{identity, tell};
+use crate::identity::{self, Given};
+use crate::tell;
 
 /// Runs it and tells what came of it.
 pub(crate) fn run(args: &RetryArgs) -> anyhow::Result<Exit> {
     let known = known(args)?;
     let arguments = arguments(args, &known)?;
-    let matches = Cli::command().try_get_matches_from(&arguments).map_err(|error| {
-        let needed = identity::withheld(&known.settings);
-        usage(format!("the arguments after -- and those of the run do not fit: {error}{}", hint(&needed)))
-    })?;
+    let matches = Cli::command()
+        .try_get_matches_from(&arguments)
+        .map_err(|error| usage(format!("the arguments after -- and those of the run do not fit: {error}")))?;
     let Command::Fetch(fetch_args) = Cli::from_arg_matches(&matches)?.command else {
         return Err(usage("after -- only arguments of fetch can stand"));
     };
     let (_, fetch_matches) = matches.subcommand().context("the command has no arguments")?;
+    if fetch_args.output.fresh {
+        return Err(usage("--fresh would leave nothing to ask again; to start over, give it to gannet fetch"));
+    }
     let settings = identity::settings(fetch_matches)?;
     let job = Job::Retry(args.condition.as_deref());
     let Some(report) = fetch::fetch(&fetch_args, &settings, job)? else {
@@ -53,13 +56,36 @@ fn dataset_exit(args: &RetryArgs) -> anyhow::Result<Exit> {
 fn arguments(args: &RetryArgs, known: &Identity) -> anyhow::Result<Vec<String>> {
     let output = args.output.to_str().ok_or_else(|| usage("OUT: its name is not UTF-8"))?;
     let mut arguments: Vec<String> = ["gannet", "fetch", "-o", output].map(str::to_owned).into();
-    arguments.extend(identity::arguments(&known.settings, &args.rest));
-    // Of URLs nothing is kept: all inputs are then to be given.
-    if known.inputs.iter().all(|input| input.kind != PrintKind::Url) {
+    let given = Given::of(&args.rest);
+    check_given(args, known, &given)?;
+    arguments.extend(identity::arguments(&known.settings, &given));
+    arguments.extend(args.rest.iter().cloned());
+    if !given.inputs {
+        arguments.push("--".to_owned());
         arguments.extend(known.inputs.iter().map(input));
     }
-    arguments.extend(args.rest.iter().cloned());
     Ok(arguments)
+}
+
+/// What the state does not keep is there.
+fn check_given(args: &RetryArgs, known: &Identity, given: &Given) -> anyhow::Result<()> {
+    let mut needed = Vec::new();
+    // Of URLs nothing is kept: all inputs are then to be given.
+    if !given.inputs && known.inputs.iter().any(|input| input.kind == PrintKind::Url) {
+        needed.push("URLs".to_owned());
+    }
+    if !given.has("force") {
+        let options = known.settings.iter().filter(|setting| setting.fixed && !given.has(&setting.name));
+        needed.extend(options.filter(|setting| setting.values.is_none()).map(|setting| format!("--{}", setting.name)));
+    }
+    if needed.is_empty() {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "the state of {} keeps no secrets and no URLs; give again, after --, what the run had as: {}",
+        args.output.display(),
+        needed.join(", ")
+    )))
 }
 
 fn input(print: &InputPrint) -> String {
@@ -67,11 +93,4 @@ fn input(print: &InputPrint) -> String {
         (PrintKind::File, Some(name)) => name.clone(),
         _ => "-".to_owned(),
     }
-}
-
-fn hint(needed: &[String]) -> String {
-    if needed.is_empty() {
-        return String::new();
-    }
-    format!("\nThe state keeps no value of {}: give them again after --", needed.join(", "))
 }

@@ -51,7 +51,12 @@ impl Ran {
 /// The binary with these arguments, its environment fixed.
 pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gannet"));
-    command.args(args).env("COLUMNS", "110").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+        .args(args)
+        .env("COLUMNS", "110")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
     command
 }
 

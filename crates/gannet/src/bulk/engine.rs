@@ -15,7 +15,7 @@ use super::attempt::{Attempt, Ended};
 use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
 use super::sink::Mark;
-use super::{BulkOptions, Outcome, Row, Sink, Source};
+use super::{BulkOptions, Learnt, Outcome, Row, Sink, Source};
 use crate::error::Error;
 use crate::request::Request;
 
@@ -80,6 +80,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let rules = ScheduleOptions {
             limits: options.limits.clone(),
             retry: options.retry.clone(),
+            polite: options.polite.clone(),
             batch: options.batch,
             deadline: options.deadline,
             max_parked: [source.max_parked(), sink.max_parked()].into_iter().flatten().min(),
@@ -216,6 +217,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
+    pub(super) fn learnt(&self) -> Vec<(String, Learnt)> {
+        self.schedule.learnt().map(|(host, learnt)| (host.to_owned(), learnt)).collect()
+    }
+
     pub(super) fn sink(&mut self) -> &mut K {
         self.sink.as_mut().expect("invariant: the sink is taken at the end only")
     }
@@ -277,7 +282,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let message = "it was under way when an earlier run was killed and must not be sent twice; \
                                --resend-in-doubt sends it again";
                 let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
-                self.finish(unsent(row, attempts, Some(error)));
+                self.finish(unsent(row, attempts.saturating_add(1), Some(error)));
             }
             (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };

@@ -13,6 +13,8 @@ pub struct Prior {
     /// Only these rows are asked for; all by default.
     pub(super) wanted: Option<Bits>,
     pub(super) pending: HashMap<u64, Pending>,
+    /// Rows that were done and whose outcome is gone: sent, and not to be sent twice unless they may be.
+    pub(super) lost: Bits,
     /// Hosts that asked to be left alone, for how long from now.
     pub(super) holds: Vec<(String, Duration)>,
     /// Rows that are done and ok.
@@ -37,7 +39,7 @@ pub(super) struct Pending {
 pub(super) enum Fate {
     /// Nothing: it is done, or not asked for.
     Skip,
-    /// It is finished as in doubt if it must not be sent twice.
+    /// Another attempt began after so many: it is finished as in doubt if it must not be sent twice, else sent.
     InDoubt { attempts: u32 },
     /// It is sent, after so many attempts.
     Send { attempts: u32 },
@@ -49,13 +51,11 @@ impl Prior {
         if self.done.has(index) || self.wanted.as_ref().is_some_and(|wanted| !wanted.has(index)) {
             return Fate::Skip;
         }
-        match self.pending.get(&index) {
-            None => Fate::Send { attempts: 0 },
-            Some(Pending { attempts, in_doubt }) if *in_doubt && !self.resend_in_doubt => {
-                Fate::InDoubt { attempts: attempts.saturating_add(1) }
-            }
-            Some(pending) => Fate::Send { attempts: pending.attempts },
+        let Pending { attempts, in_doubt } = self.pending.get(&index).copied().unwrap_or_default();
+        if (in_doubt || self.lost.has(index)) && !self.resend_in_doubt {
+            return Fate::InDoubt { attempts };
         }
+        Fate::Send { attempts }
     }
 
     /// Rows that are done.
@@ -63,9 +63,10 @@ impl Prior {
         self.done.len()
     }
 
-    /// Rows that were under way at the end of an earlier run and must not be sent twice.
+    /// Rows among those to be asked that were under way at the end of an earlier run and must not be sent twice.
     pub fn in_doubt(&self) -> u64 {
-        self.pending.values().filter(|pending| pending.in_doubt).count() as u64
+        let in_doubt = self.pending.iter().filter(|(_, pending)| pending.in_doubt);
+        in_doubt.filter(|(index, _)| self.fate(**index) != Fate::Skip).count() as u64
     }
 
     /// Hosts that asked to be left alone, and still do.
@@ -150,12 +151,16 @@ mod tests {
         let fates = |prior: &Prior| [0, 1, 2, 3, 64, 999, 1000, u64::MAX].map(|index| prior.fate(index));
         let send = |attempts| Fate::Send { attempts };
         let mut wanted =
-            [Fate::Skip, send(2), Fate::InDoubt { attempts: 2 }, send(0), Fate::Skip, send(0), Fate::Skip, send(0)];
+            [Fate::Skip, send(2), Fate::InDoubt { attempts: 1 }, send(0), Fate::Skip, send(0), Fate::Skip, send(0)];
         assert_eq!(fates(&prior), wanted);
         assert_eq!((prior.done(), prior.in_doubt()), (3, 1));
         prior.set_resend_in_doubt(true);
         wanted[2] = send(1);
         assert_eq!(fates(&prior), wanted);
+        prior.set_resend_in_doubt(false);
+        prior.lost.insert(3);
+        assert_eq!(prior.fate(3), Fate::InDoubt { attempts: 0 });
+        assert_eq!(prior.in_doubt(), 1, "it was not under way");
         let mut only = Bits::default();
         only.insert(3);
         prior.wanted = Some(only);

@@ -152,7 +152,8 @@ impl Sink for RowSink {
 
     fn on_hold(&mut self, host: &str, delay: Duration) {
         if self.records.is_some() {
-            self.record(false, Entry::Hold(host.into(), delay, SystemTime::now()));
+            // At once: it is not to be forgotten, and the host gets nothing more to do meanwhile.
+            self.record(true, Entry::Hold(host.into(), delay, SystemTime::now()));
         }
     }
 

@@ -177,6 +177,10 @@ pub(crate) trait BatchWriter: Send {
         false
     }
 
+    /// Waits until what is written is committed.
+    #[cfg(test)]
+    fn settle(&mut self) {}
+
     /// Everything is written.
     ///
     /// # Errors
@@ -239,6 +243,12 @@ impl Report {
         let marks = state.take_marks();
         drop(state);
         marks.for_each(Waker::wake);
+    }
+
+    /// Tells nobody.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Report {
+        Report(Arc::default())
     }
 
     /// Nothing more can be committed.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use super::error::as_io;
 use super::journal::{Journal, Page, Table, put};
-use super::recover::SUSPECT;
 use crate::bulk::sink::Report;
 use crate::session::Session;
 
@@ -31,6 +30,7 @@ pub(super) struct Commits {
 pub(super) struct Cookies {
     pub(super) session: Session,
     pub(super) changes: u64,
+    /// None where they are to be written however soon.
     pub(super) written: Option<Instant>,
 }
 
@@ -125,7 +125,7 @@ impl Queue {
                 break;
             }
             last = Some(Instant::now());
-            report.committed(pages.last().map_or(0, |page| page.number));
+            report.committed(pages.iter().map(|page| page.number).max().unwrap_or_default());
             self.lock().is_busy = false;
             self.done.notify_all();
         }
@@ -156,12 +156,17 @@ impl Queue {
 
 impl Commits {
     fn commit(&mut self, pages: &[Page]) -> io::Result<()> {
+        let is_closing = pages.iter().any(|page| page.number == CLOSING);
+        if let Some(cookies) = self.cookies.as_mut().filter(|_| is_closing) {
+            cookies.written = None;
+        }
         let has_rows = pages.iter().any(|page| page.has_rows);
         if let Some((file, path)) = self.synced.as_ref().filter(|_| has_rows)
             && let Err(error) = file.sync_data()
         {
             // What the kernel could not write it may believe written (Rebello et al., ATC 2020).
-            let _ = self.journal.transaction(|db| put(db, SUSPECT, &true));
+            let table = self.table;
+            let _ = self.journal.transaction(|db| put(db, table.suspect(), &true));
             return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
         }
         let cookies = self.cookies.as_mut().and_then(Cookies::changed);
@@ -171,10 +176,11 @@ impl Commits {
 }
 
 impl Cookies {
-    /// The jar as it is now, if it has changed; at most once a second.
+    /// The jar as it is now, if it has changed; a large one at most once a second.
     fn changed(&mut self) -> Option<String> {
         let jar = self.session.cookies();
-        if jar.changes() == self.changes || self.written.is_some_and(|at| at.elapsed() < COOKIES_EVERY) {
+        let is_soon = self.written.is_some_and(|at| at.elapsed() < COOKIES_EVERY);
+        if jar.changes() == self.changes || (is_soon && jar.len() > MANY_COOKIES) {
             return None;
         }
         self.changes = jar.changes();
@@ -193,8 +199,13 @@ impl Drop for Ending {
     }
 }
 
+/// The number of the page that closes a run; batches count from 1.
+pub(super) const CLOSING: u64 = 0;
+
 /// How long at least between two commits that nobody waits for.
 const GATHER: Duration = Duration::from_millis(50);
 /// With more entries than this waiting, the writer waits too.
 const MOST_ENTRIES: usize = 1 << 17;
 const COOKIES_EVERY: Duration = Duration::from_secs(1);
+/// A jar of so many is written in well under a millisecond.
+const MANY_COOKIES: usize = 200;

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::bulk::sink::Codec;
@@ -21,7 +21,16 @@ pub(super) struct DataFile {
 impl DataFile {
     /// Opens it, or makes it.
     pub(super) fn open(path: &Path, codec: Codec) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        DataFile::open_as(path, codec, 0o666)
+    }
+
+    /// Opens it, or makes it for its owner alone: a file beside the output, whose mode says who may read rows.
+    pub(super) fn open_private(path: &Path, codec: Codec) -> io::Result<Self> {
+        DataFile::open_as(path, codec, 0o600)
+    }
+
+    fn open_as(path: &Path, codec: Codec, mode: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode).open(path)?;
         Ok(DataFile { file, path: path.to_owned(), codec, end: 0, packed: Vec::new() })
     }
 
@@ -83,15 +92,16 @@ impl DataFile {
         result
     }
 
-    /// A packed output without rows gets an empty member: tools refuse an empty file.
-    pub(super) fn end_empty(&mut self) -> io::Result<()> {
-        if self.end == 0 && self.codec != Codec::Plain {
+    /// A packed output without rows gets an empty member: tools refuse an empty file. Whether it did.
+    pub(super) fn end_empty(&mut self) -> io::Result<bool> {
+        let is_empty = self.end == 0 && self.codec != Codec::Plain;
+        if is_empty {
             let mut member = Vec::new();
             self.codec.encode(&[], &mut member)?;
             write_at(&self.file, &member, 0).1?;
             self.end = member.len() as u64;
         }
-        Ok(())
+        Ok(is_empty)
     }
 
     /// What was appended survives a loss of power.

@@ -23,6 +23,8 @@ pub(super) struct Journal {
     clock: Clock,
     /// The rows that `pending` has.
     pending: HashSet<u64>,
+    /// The rows that `lost` has.
+    lost: Bits,
 }
 
 /// A row as the state keeps it.
@@ -55,15 +57,25 @@ impl Journal {
         if !mode.eq_ignore_ascii_case("wal") {
             return Err(super::error::cannot_lock(path, "no shared memory for its write-ahead log"));
         }
-        // NORMAL never corrupts, but syncs at checkpoints only (sqlite.org/pragma.html#pragma_synchronous).
-        let synchronous = if durability == Durability::Os { "NORMAL" } else { "FULL" };
-        db.execute_batch(&format!(
-            "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000;
-             PRAGMA temp_store = MEMORY;"
-        ))
+        // Deleted bytes are overwritten: rows that waited for their turn hold URLs.
+        db.execute_batch(
+            "PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;
+             PRAGMA secure_delete = ON;",
+        )
         .map_err(failed)?;
         db.set_prepared_statement_cache_capacity(32);
-        Ok(Journal { db, path: path.to_owned(), clock: Clock::default(), pending: HashSet::new() })
+        let (pending, lost) = (HashSet::new(), Bits::default());
+        let journal = Journal { db, path: path.to_owned(), clock: Clock::default(), pending, lost };
+        journal.survive(durability)?;
+        Ok(journal)
+    }
+
+    /// What the next commits survive. NORMAL never corrupts, but syncs at checkpoints only
+    /// (sqlite.org/pragma.html#pragma_synchronous).
+    pub(super) fn survive(&self, durability: Durability) -> Result<(), StateError> {
+        let synchronous = if durability == Durability::Os { "NORMAL" } else { "FULL" };
+        let set = self.db.execute_batch(&format!("PRAGMA synchronous = {synchronous}"));
+        set.map_err(|error| self.error(&error))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -88,7 +100,7 @@ impl Journal {
     pub(super) fn commit(&mut self, table: Table, pages: &[Page], cookies: Option<&str>) -> Sql<()> {
         let transaction = self.db.transaction()?;
         for page in pages {
-            write_page(&transaction, table, page, (&self.clock, &mut self.pending))?;
+            write_page(&transaction, table, page, (&self.clock, &mut self.pending, &mut self.lost))?;
         }
         if let Some(cookies) = cookies {
             put(&transaction, "cookies", &cookies)?;
@@ -111,13 +123,16 @@ impl Journal {
         done.map_err(|error| self.error(&error))
     }
 
-    /// Rows that were read back from the output, with how far it goes.
-    pub(super) fn adopt(&mut self, table: Table, rows: &[Kept], end: u64) -> Result<(), StateError> {
+    /// Rows that were read back from the output, with how far it goes; those of `turned` have had their turn.
+    pub(super) fn adopt(&mut self, table: Table, rows: &[Kept], turned: &[u64], end: u64) -> Result<(), StateError> {
         self.transaction(|db| {
             for row in rows {
                 insert_kept(db, table, row)?;
                 delete_pending(db, row.index)?;
+                delete_lost(db, row.index)?;
             }
+            let mut forget = db.prepare_cached(r#"DELETE FROM held WHERE "index" = ?"#)?;
+            turned.iter().try_for_each(|index| forget.execute([index]).map(|_| ()))?;
             put(db, table.end(), &end)
         })
     }
@@ -141,6 +156,12 @@ impl Journal {
         let pending = rows.collect::<Sql<HashMap<u64, Pending>>>()?;
         self.pending = pending.keys().copied().collect();
         Ok(pending)
+    }
+
+    /// Rows that were done and that the output has lost.
+    pub(super) fn load_lost(&mut self) -> Sql<Bits> {
+        self.lost = self.indices("lost")?;
+        Ok(self.lost.clone())
     }
 
     /// Hosts that asked to be left alone, and for how long they still do.
@@ -202,6 +223,14 @@ impl Table {
         }
     }
 
+    /// Under this name it is said that its output may not be what the state believes: all of it is read next time.
+    pub(super) fn suspect(self) -> &'static str {
+        match self {
+            Table::Outcome => "suspect",
+            Table::Newer => "newer_suspect",
+        }
+    }
+
     fn insert(self) -> &'static str {
         match self {
             Table::Outcome => "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -246,8 +275,10 @@ pub(super) fn held_row(db: &Connection, index: u64) -> Sql<Vec<u8>> {
     db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
 }
 
-fn write_page(db: &Connection, table: Table, page: &Page, known: (&Clock, &mut HashSet<u64>)) -> Sql<()> {
-    let (clock, pending) = known;
+type Followed<'a> = (&'a Clock, &'a mut HashSet<u64>, &'a mut Bits);
+
+fn write_page(db: &Connection, table: Table, page: &Page, followed: Followed<'_>) -> Sql<()> {
+    let (clock, pending, lost) = followed;
     let mut names = page.batch.names.as_str();
     for entry in &page.batch.entries {
         match entry {
@@ -257,6 +288,9 @@ fn write_page(db: &Connection, table: Table, page: &Page, known: (&Clock, &mut H
                 insert_done(db, table, done, host)?;
                 if pending.remove(&done.index) {
                     delete_pending(db, done.index)?;
+                }
+                if lost.remove(done.index) {
+                    delete_lost(db, done.index)?;
                 }
             }
             Entry::Started(index) => {
@@ -268,6 +302,9 @@ fn write_page(db: &Connection, table: Table, page: &Page, known: (&Clock, &mut H
                 delete_pending(db, *index)?;
             }
             Entry::Waiting(index, attempts) => {
+                if lost.remove(*index) {
+                    delete_lost(db, *index)?;
+                }
                 pending.insert(*index);
                 put_waiting(db, *index, *attempts)?;
             }
@@ -308,6 +345,11 @@ fn insert_kept(db: &Connection, table: Table, kept: &Kept) -> Sql<()> {
 
 fn delete_pending(db: &Connection, index: u64) -> Sql<()> {
     db.prepare_cached(r#"DELETE FROM pending WHERE "index" = ?"#)?.execute([index])?;
+    Ok(())
+}
+
+fn delete_lost(db: &Connection, index: u64) -> Sql<()> {
+    db.prepare_cached(r#"DELETE FROM lost WHERE "index" = ?"#)?.execute([index])?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::data::{DataFile, sync_dir};
 use super::journal::{Journal, Table, get, put};
-use super::{StateError, beside};
+use super::{Durability, StateError, beside};
 use crate::bulk::sink::{Codec, RowReader};
 
 /// Says that all newer rows have come, and a merge was begun.
@@ -26,6 +26,9 @@ pub(super) fn merge_when_done(journal: &mut Journal, newer: &DataFile) -> Result
     if count("again")? > count("newer")? {
         return Ok(());
     }
+    // From here on the rows gathered are relied on, also where no commit was to survive a loss of power.
+    newer.sync().map_err(|error| StateError::io(newer.path(), &error))?;
+    journal.survive(Durability::Group)?;
     journal.transaction(|db| put(db, MERGING, &true))?;
     let out = newer.path().with_extension("");
     merge(journal, &out)
@@ -37,11 +40,20 @@ pub(super) fn is_begun(journal: &Journal) -> Result<bool, StateError> {
     Ok(begun.unwrap_or(false))
 }
 
-/// Merges `OUT.retry` into OUT.
+/// Merges `OUT.retry` into OUT. The state is synced before the rows gathered go.
 pub(super) fn merge(journal: &mut Journal, out: &Path) -> Result<(), StateError> {
-    let io = |error: io::Error| StateError::io(out, &error);
+    journal.survive(Durability::Group)?;
     let gathered = beside(out, "retry");
-    let length = rewrite(out, &gathered).map_err(io)?;
+    let newer = File::open(&gathered).map_err(|error| StateError::io(&gathered, &error))?;
+    let io = |error: io::Error| StateError::io(out, &error);
+    // The name may be a link: what it leads to is replaced.
+    let real = out.canonicalize().map_err(io)?;
+    let fresh = beside(&real, "merge");
+    let length = rewrite((&real, Codec::of(out)), &newer, &fresh).map_err(|error| {
+        // What it takes on the disk may be what others lack.
+        let _ = std::fs::remove_file(&fresh);
+        io(error)
+    })?;
     journal.transaction(|db| {
         db.execute_batch(
             "INSERT OR REPLACE INTO outcome SELECT * FROM newer; DELETE FROM newer; DELETE FROM again;
@@ -51,31 +63,25 @@ pub(super) fn merge(journal: &mut Journal, out: &Path) -> Result<(), StateError>
         put(db, MERGING, &false)
     })?;
     match std::fs::remove_file(&gathered) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io(&gathered, &error)),
         _ => Ok(()),
     }
 }
 
 /// Writes OUT anew, with the gathered rows in the places of their older selves; how long it is.
-fn rewrite(out: &Path, gathered: &Path) -> io::Result<u64> {
-    let newer = File::open(gathered)?;
-    let places = places(&newer)?;
-    let fresh = beside(out, "merge");
-    let mut target = DataFile::open(&fresh, Codec::of(out))?;
+fn rewrite((out, codec): (&Path, Codec), newer: &File, fresh: &Path) -> io::Result<u64> {
+    let mut places = places(newer)?;
+    let mut target = DataFile::open_private(fresh, codec)?;
     target.end_at(0)?;
     let old = File::open(out)?;
-    std::fs::set_permissions(&fresh, old.metadata()?.permissions())?;
-    let mut reader = RowReader::new(old, Codec::of(out), 0);
+    std::fs::set_permissions(fresh, old.metadata()?.permissions())?;
+    let mut reader = RowReader::new(old, codec, 0);
     let (mut rows, mut merged) = (Vec::new(), Vec::new());
     while reader.next_batch(&mut rows)?.is_some() {
         for line in rows.split_inclusive(|&byte| byte == b'\n') {
-            match index(line).and_then(|index| places.get(&index)) {
+            match index(line).and_then(|index| places.remove(&index)) {
                 None => merged.extend_from_slice(line),
-                Some(&(place, length)) => {
-                    let start = merged.len();
-                    merged.resize(start + length, 0);
-                    newer.read_exact_at(&mut merged[start..], place)?;
-                }
+                Some(place) => append_row(newer, place, &mut merged)?,
             }
             if merged.len() >= CHUNK {
                 target.append(&merged)?;
@@ -83,11 +89,25 @@ fn rewrite(out: &Path, gathered: &Path) -> io::Result<u64> {
             }
         }
     }
+    // Rows that OUT has lost since they were asked again.
+    for place in places.into_values() {
+        append_row(newer, place, &mut merged)?;
+        if merged.len() >= CHUNK {
+            target.append(&merged)?;
+            merged.clear();
+        }
+    }
     target.append(&merged)?;
     target.sync()?;
-    std::fs::rename(&fresh, out)?;
+    std::fs::rename(fresh, out)?;
     sync_dir(out)?;
     Ok(target.end())
+}
+
+fn append_row(file: &File, (place, length): (u64, usize), rows: &mut Vec<u8>) -> io::Result<()> {
+    let start = rows.len();
+    rows.resize(start + length, 0);
+    file.read_exact_at(&mut rows[start..], place)
 }
 
 /// Where each row stands, and how long it is.

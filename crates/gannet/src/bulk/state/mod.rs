@@ -77,7 +77,13 @@ pub fn path_of(out: &Path) -> PathBuf {
     beside(&resolved(out), "state")
 }
 
-/// The file that is meant.
+/// The file that is meant, also where it is not there yet.
 fn resolved(out: &Path) -> PathBuf {
-    if out.is_symlink() { out.canonicalize().unwrap_or_else(|_| out.to_owned()) } else { out.to_owned() }
+    let mut path = out.to_owned();
+    // As many links as the kernel follows (path_resolution(7)).
+    for _ in 0..40 {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().map_or_else(|| target.clone(), |dir| dir.join(&target));
+    }
+    path
 }

@@ -15,9 +15,10 @@ use super::error::{Reason, StateError, cannot_lock};
 use super::identity::Identity;
 use super::journal::{self, Journal, Table, get, put};
 use super::recorder::{Committing, Recorder, Turns};
-use super::recover::{Known, Recovered, SUSPECT, recover};
-use super::{Durability, Lock, beside, merge, path_of, resolved, schema};
+use super::recover::{Known, Recovered, recover};
+use super::{Durability, Lock, beside, merge, path_of, schema};
 use crate::bulk::Prior;
+use crate::bulk::prior::Bits;
 use crate::bulk::sink::{BatchWriter, Codec, Manner, Stats};
 use crate::session::Session;
 
@@ -58,7 +59,6 @@ impl Opening {
     /// Another process uses it; the output stands without a state; it is damaged or of another version; the file
     /// system cannot lock it. Each names the file and the remedy.
     pub fn begin(out: &Path, durability: Durability, fresh: bool) -> Result<Self, StateError> {
-        let out = &resolved(out);
         let path = path_of(out);
         let is_there = out.symlink_metadata().is_ok();
         if is_there && !fresh && path.symlink_metadata().is_err() {
@@ -79,6 +79,11 @@ impl Opening {
             _ => Some(journal.identity().map_err(|error| journal.error(&error))?),
         };
         Ok(Opening { out: out.to_owned(), journal, lock, durability, known, is_fresh: fresh })
+    }
+
+    /// The output that it belongs to.
+    pub fn output(&self) -> &Path {
+        &self.out
     }
 
     /// What the run is known by; none for one that is new or starts over.
@@ -111,11 +116,21 @@ impl Opening {
             // Out of the log, whose first damaged frame hides all behind it.
             self.journal.checkpoint()?;
             remove(&beside(&self.out, "retry"))?;
-        } else {
-            self.finish_merge()?;
-            self.journal.transaction(|db| journal::put_identity(db, identity))?;
+            remove(&beside(&self.out, "merge"))?;
         }
-        let data = self.output()?;
+        self.mark_start()?;
+        if !is_new {
+            self.finish_merge()?;
+            let is_same = self.known.as_ref() == Some(identity);
+            self.journal.transaction(|db| {
+                if !is_same {
+                    // The input may have other rows now: it is read to its end again.
+                    db.execute("DELETE FROM run WHERE name = 'input_rows'", [])?;
+                }
+                journal::put_identity(db, identity)
+            })?;
+        }
+        let data = self.data()?;
         self.opened(data, Table::Outcome, turns)
     }
 
@@ -128,17 +143,19 @@ impl Opening {
         if self.known().is_none() {
             return Err(StateError::new(Reason::Alone, format!("{}: it has no run yet", self.out.display())));
         }
+        self.mark_start()?;
         self.finish_merge()?;
         // The run's own output first: what a kill left in it is brought together.
         let mut known = self.known_rows(Table::Outcome)?;
-        let mut data = self.output()?;
+        let mut data = self.data()?;
         recover(&mut self.journal, &mut data, Table::Outcome, &mut known)?;
         self.choose(condition, &known)?;
         if self.count("again")? == 0 {
             return Ok(None);
         }
         let gathered = beside(&self.out, "retry");
-        let data = DataFile::open(&gathered, Codec::Plain).map_err(|error| StateError::io(&gathered, &error))?;
+        let data = DataFile::open_private(&gathered, Codec::Plain).and_then(|data| sync_dir(&gathered).map(|()| data));
+        let data = data.map_err(|error| StateError::io(&gathered, &error))?;
         self.opened(data, Table::Newer, None).map(Some)
     }
 
@@ -170,7 +187,7 @@ impl Opening {
     }
 
     /// The output, there and as long as it should be at least once was.
-    fn output(&mut self) -> Result<DataFile, StateError> {
+    fn data(&mut self) -> Result<DataFile, StateError> {
         let io = |error: io::Error| StateError::io(&self.out, &error);
         let figure = |name| get::<i64>(&self.journal.db, name).map_err(|error| self.journal.error(&error));
         let (end, empty) = (figure("end")?.unwrap_or(0), figure("empty_output")?.unwrap_or(0) != 0);
@@ -196,6 +213,7 @@ impl Opening {
     fn finish_merge(&mut self) -> Result<(), StateError> {
         if merge::is_begun(&self.journal)? {
             merge::merge(&mut self.journal, &self.out)?;
+            self.journal.survive(self.durability)?;
         }
         Ok(())
     }
@@ -214,17 +232,26 @@ impl Opening {
     }
 
     fn opened(mut self, mut data: DataFile, table: Table, turns: Option<u64>) -> Result<Opened, StateError> {
-        self.mark_start()?;
         let mut known = self.known_rows(table)?;
         let recovered = recover(&mut self.journal, &mut data, table, &mut known)?;
-        let next = known.done.len() - known.held.len();
-        // A kill may have come between a row's turn and the commit that forgets that it waited.
-        let journal = &mut self.journal;
-        journal.transaction(|db| db.execute(r#"DELETE FROM held WHERE "index" < ?"#, [next]).map(|_| ()))?;
-        let ordered = turns.map(|memory| Turns::new(next, known.held.iter(), memory, path_of(&self.out)));
+        let ordered = match turns {
+            Some(memory) => {
+                let mut in_output = known.done.clone();
+                for index in known.held.iter() {
+                    in_output.remove(index);
+                }
+                Some(Turns::new(in_output, known.held.iter(), memory, path_of(&self.out)))
+            }
+            None if table == Table::Outcome => {
+                self.release(&known.held, &mut data)?;
+                None
+            }
+            None => None,
+        };
         let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
         let mut prior = Prior { holds: self.journal.load_holds().map_err(failed)?, ..Prior::default() };
         prior.pending = self.journal.load_pending().map_err(failed)?;
+        prior.lost = self.journal.load_lost().map_err(failed)?;
         if table == Table::Newer {
             prior.wanted = Some(self.journal.indices("again").map_err(failed)?);
         }
@@ -233,7 +260,7 @@ impl Opening {
         prior.ok = stats.ok;
         prior.failed = stats.errors.iter().map(|(kind, count)| (*kind, *count)).collect::<Vec<(ErrorKind, u64)>>();
         prior.done = known.done;
-        let notes = notes(&self.out, &recovered, &prior);
+        let notes = notes(&self.out, &recovered);
         let synced = match self.durability {
             Durability::Os => None,
             _ => Some((data.reader().map_err(|error| StateError::io(&self.out, &error))?, data.path().to_owned())),
@@ -244,6 +271,25 @@ impl Opening {
         Ok(Opened { state: RunState { recorder, stats }, prior, notes })
     }
 
+    /// Rows that waited for their turn, in a run that is not in order any more.
+    fn release(&mut self, held: &Bits, data: &mut DataFile) -> Result<(), StateError> {
+        let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
+        let (mut rows, mut released) = (Vec::new(), Vec::new());
+        let mut waiting = held.iter().peekable();
+        while let Some(index) = waiting.next() {
+            rows.extend(journal::held_row(&self.journal.db, index).map_err(failed)?);
+            released.push(index);
+            if rows.len() >= RELEASED_AT_ONCE || waiting.peek().is_none() {
+                let written = data.append(&rows).and_then(|()| data.sync());
+                written.map_err(|error| StateError::io(&self.out, &error))?;
+                self.journal.adopt(Table::Outcome, &[], &released, data.end())?;
+                rows.clear();
+                released.clear();
+            }
+        }
+        Ok(())
+    }
+
     /// After a restart of the machine the output is read as a whole: what was not synced may be gone, whatever the
     /// state says.
     fn mark_start(&mut self) -> Result<(), StateError> {
@@ -252,7 +298,8 @@ impl Opening {
         let is_restarted = before.is_some_and(|before| before != boot);
         self.journal.transaction(|db| {
             if is_restarted {
-                put(db, SUSPECT, &true)?;
+                put(db, Table::Outcome.suspect(), &true)?;
+                put(db, Table::Newer.suspect(), &true)?;
             }
             put(db, "boot", &boot)
         })
@@ -360,7 +407,7 @@ fn alone(out: &Path) -> StateError {
     )
 }
 
-fn notes(out: &Path, recovered: &Recovered, prior: &Prior) -> Vec<String> {
+fn notes(out: &Path, recovered: &Recovered) -> Vec<String> {
     let out = out.display();
     let mut notes = Vec::new();
     let rows = |count: u64| if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
@@ -379,15 +426,8 @@ fn notes(out: &Path, recovered: &Recovered, prior: &Prior) -> Vec<String> {
     } else if recovered.cut > 0 {
         notes.push(format!("{out}: a torn row of {} bytes at its end was cut off", recovered.cut));
     }
-    if prior.in_doubt() > 0 && !prior.resend_in_doubt {
-        notes.push(format!(
-            "{} were under way when the last run was killed and must not be sent twice: they are reported as in-doubt \
-             (--resend-in-doubt sends them again)",
-            rows(prior.in_doubt())
-        ));
-    }
-    if prior.held_hosts() > 0 {
-        notes.push(format!("{} hosts asked to be left alone and still are", prior.held_hosts()));
-    }
     notes
 }
+
+/// Rows that waited for their turn are written by so much.
+const RELEASED_AT_ONCE: usize = 1 << 20;

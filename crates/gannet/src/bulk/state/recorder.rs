@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use gannet_core::reorder::{Ready, Reorder, SpillAt};
 use rusqlite::Connection;
 
-use super::committer::{Commits, Committer};
+use super::committer::{CLOSING, Commits, Committer};
 use super::data::DataFile;
 use super::error::as_io;
 use super::journal::{Page, Table, held_row};
 use super::{Durability, Lock, merge, status};
+use crate::bulk::prior::Bits;
 use crate::bulk::sink::{Batch, BatchWriter, Done, Entry, Report};
 
 /// Rows and state of one run.
@@ -41,7 +42,9 @@ pub(super) enum Committing {
 #[derive(Debug)]
 pub(super) struct Turns {
     reorder: Reorder<Vec<u8>>,
-    /// The rows whose turn has come.
+    /// Rows that stand in the output since an earlier run: their turn is over.
+    in_output: Bits,
+    /// Rows whose turn has come.
     ready: Vec<u8>,
     /// Whether the state may hold rows that had their turn.
     held_any: bool,
@@ -67,12 +70,19 @@ impl BatchWriter for Recorder {
         true
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        if self.ordered.is_some() {
-            // Rows that waited in the state since an earlier run, and whose turn no new row has brought.
-            self.record(&mut Batch::default(), 0)?;
+    #[cfg(test)]
+    fn settle(&mut self) {
+        if let Committing::Thread(committer) = &self.committing {
+            committer.flush();
         }
-        self.data.end_empty().map_err(|error| named(self.data.path(), &error))?;
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        // Rows that waited in the state since an earlier run, and whose turn no new row has brought.
+        self.record(&mut Batch::default(), CLOSING)?;
+        if self.data.end_empty().map_err(|error| named(self.data.path(), &error))? {
+            self.record(&mut Batch::default(), CLOSING)?;
+        }
         let Committing::Thread(mut committer) = std::mem::replace(&mut self.committing, Committing::Over) else {
             return Ok(());
         };
@@ -98,15 +108,12 @@ impl Recorder {
         let Committing::Thread(committer) = &self.committing else {
             return Err(io::Error::other("the thread that commits the state has ended"));
         };
-        let rows: &[u8] = match &mut self.ordered {
-            None => &batch.rows,
-            Some(turns) => {
-                turns.take(batch)?;
-                &turns.ready
-            }
-        };
-        let has_rows = !rows.is_empty();
-        self.data.append(rows).map_err(|error| named(self.data.path(), &error))?;
+        let before = self.data.end();
+        match &mut self.ordered {
+            None => append(&mut self.data, &batch.rows)?,
+            Some(turns) => turns.take(batch, &mut self.data)?,
+        }
+        let has_rows = self.data.end() != before;
         let held = self.ordered.as_ref().map(|turns| turns.held(batch)).unwrap_or_default();
         let is_urgent = batch.is_urgent || !held.is_empty() || self.durability == Durability::Row;
         let forget_held_before = self.ordered.as_mut().and_then(|turns| turns.had_their_turn(!held.is_empty()));
@@ -124,53 +131,67 @@ impl Recorder {
 }
 
 impl Turns {
-    /// The next turn is that of `next`; these rows wait in the state.
-    pub(super) fn new(next: u64, held: impl Iterator<Item = u64>, memory: u64, state: PathBuf) -> Self {
-        let mut reorder = Reorder::new(next, usize::try_from(memory).unwrap_or(usize::MAX));
+    /// Rows of `in_output` have had their turn, and those of `held` wait for it in the state.
+    pub(super) fn new(in_output: Bits, held: impl Iterator<Item = u64>, memory: u64, state: PathBuf) -> Self {
+        let mut reorder = Reorder::new(0, usize::try_from(memory).unwrap_or(usize::MAX));
         let mut held_any = false;
         for index in held {
             reorder.on_spilled(index, IN_STATE);
             held_any = true;
         }
-        Turns { reorder, ready: Vec::new(), held_any, state, reader: None }
+        Turns { reorder, in_output, ready: Vec::new(), held_any, state, reader: None }
     }
 
-    /// Takes the batch's rows, and gathers those whose turn has come.
-    fn take(&mut self, batch: &Batch) -> io::Result<()> {
-        self.ready.clear();
-        self.ready.shrink_to(KEPT);
-        self.gather()?;
+    /// Takes the batch's rows, and appends those whose turn has come.
+    fn take(&mut self, batch: &Batch, data: &mut DataFile) -> io::Result<()> {
+        self.gather(data)?;
         let mut start = 0;
         for done in finished(batch) {
             let row = &batch.rows[start..start + done.row];
             start += done.row;
             if done.index == self.reorder.next_index() {
-                self.ready.extend_from_slice(row);
                 self.reorder.skip();
-                self.gather()?;
+                self.give(row, data)?;
+                self.gather(data)?;
             } else {
                 self.reorder.push(done.index, row.to_vec(), row.len() + ENTRY);
             }
         }
-        Ok(())
+        self.flush(data)
     }
 
     /// Gathers the waiting rows whose turn has come.
-    fn gather(&mut self) -> io::Result<()> {
-        while let Some((index, ready)) = self.reorder.pop_ready() {
-            match ready {
-                Ready::Held(row) => self.ready.extend_from_slice(&row),
-                Ready::Spilled(_) => {
+    fn gather(&mut self, data: &mut DataFile) -> io::Result<()> {
+        loop {
+            while self.in_output.has(self.reorder.next_index()) {
+                self.reorder.skip();
+            }
+            match self.reorder.pop_ready() {
+                None => return Ok(()),
+                Some((_, Ready::Held(row))) => self.give(&row, data)?,
+                Some((index, Ready::Spilled(_))) => {
                     let reader = match &self.reader {
                         Some(reader) => reader,
                         None => self.reader.insert(status::open(&self.state).map_err(io::Error::other)?),
                     };
                     let row = held_row(reader, index).map_err(|error| as_io(&self.state, &error))?;
-                    self.ready.extend_from_slice(&row);
+                    self.give(&row, data)?;
                 }
             }
         }
-        Ok(())
+    }
+
+    /// The row's turn has come. Written piece by piece: one row may bring that of everything behind it.
+    fn give(&mut self, row: &[u8], data: &mut DataFile) -> io::Result<()> {
+        self.ready.extend_from_slice(row);
+        if self.ready.len() < PIECE { Ok(()) } else { self.flush(data) }
+    }
+
+    fn flush(&mut self, data: &mut DataFile) -> io::Result<()> {
+        let appended = append(data, &self.ready);
+        self.ready.clear();
+        self.ready.shrink_to(PIECE);
+        appended
     }
 
     /// The batch's rows that wait still.
@@ -208,6 +229,10 @@ impl Turns {
     }
 }
 
+fn append(data: &mut DataFile, rows: &[u8]) -> io::Result<()> {
+    data.append(rows).map_err(|error| named(data.path(), &error))
+}
+
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
@@ -223,5 +248,5 @@ fn finished(batch: &Batch) -> impl Iterator<Item = &Done> {
 const IN_STATE: SpillAt = SpillAt { offset: 0, len: 0 };
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
-/// Room for rows whose turn has come that is kept.
-const KEPT: usize = 8 << 20;
+/// Rows whose turn has come are written by so much.
+const PIECE: usize = 1 << 20;

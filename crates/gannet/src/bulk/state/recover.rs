@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub(super) struct Recovered {
 }
 
 /// Reads the output from where the state's knowledge ends, or all of it where that cannot be relied on, and makes
-/// both tell the same.
+/// both tell the same. May be killed at any moment and done again.
 pub(super) fn recover(
     journal: &mut Journal,
     data: &mut DataFile,
@@ -48,57 +49,65 @@ pub(super) fn recover(
     let path = data.path().to_owned();
     let io = |error: io::Error| StateError::io(&path, &error);
     let committed: u64 = get(&journal.db, table.end()).map_err(|error| journal.error(&error))?.unwrap_or(0);
-    let suspect: bool = get(&journal.db, SUSPECT).map_err(|error| journal.error(&error))?.unwrap_or(false);
+    let suspect: bool = get(&journal.db, table.suspect()).map_err(|error| journal.error(&error))?.unwrap_or(false);
+    restore_salvaged(journal, data, committed)?;
     let there = data.len().map_err(io)?;
     let is_all = suspect || there < committed;
     if is_all {
-        journal.transaction(|db| put(db, SUSPECT, &true))?;
+        journal.transaction(|db| put(db, table.suspect(), &true))?;
     }
-    let mut reading = Reading {
-        known,
-        seen: is_all.then(Bits::default),
-        found: Vec::new(),
-        adopted: 0,
-        end: if is_all { 0 } else { committed },
-        salvaged: Vec::new(),
-        is_damaged: false,
-    };
-    let mut reader = RowReader::new(data.reader().map_err(io)?, data.codec(), reading.end);
-    let mut rows = Vec::new();
-    while !reading.is_damaged
-        && let Some(batch) = reader.next_batch(&mut rows).map_err(io)?
-    {
-        reading.take(&rows, data.codec()).map_err(|index| twice(data, index))?;
-        if reading.is_damaged {
-            break;
-        }
-        if batch.whole {
-            reading.end = batch.end;
-            reading.salvaged.clear();
-            reading.adopt(journal, table, ADOPT_AT_ONCE)?;
-        } else {
-            reading.salvaged.extend_from_slice(&rows);
-        }
+    if is_all || there > committed {
+        // What is adopted must stay.
+        data.sync().map_err(io)?;
     }
+    let mut reading = Reading::new(known, is_all, committed);
+    reading.read(journal, data, table)?;
     let cut = there.saturating_sub(reading.end);
     let kept_aside = if reading.is_damaged { Some(keep_aside(data, reading.end).map_err(io)?) } else { None };
+    // Whole rows of a torn member become a member of their own. They are kept in the state until that is written.
+    let torn = (reading.found.split_off(reading.whole.0), reading.turned.split_off(reading.whole.1));
+    let (salvaged, end) = (std::mem::take(&mut reading.salvaged), reading.end);
+    if !salvaged.is_empty() {
+        journal.transaction(|db| put(db, SALVAGED, &salvaged).and_then(|()| put(db, SALVAGED_AT, &end)))?;
+    }
+    reading.adopt(journal, table, 0)?;
     data.end_at(reading.end).map_err(io)?;
-    // Whole rows of a torn member, as a member of their own.
-    data.append(&reading.salvaged).map_err(io)?;
-    data.sync().map_err(io)?;
+    data.append(&salvaged).map_err(io)?;
+    if cut > 0 {
+        data.sync().map_err(io)?;
+    }
     let lost = reading.forget_lost(journal, table)?;
+    (reading.found, reading.turned) = torn;
     reading.end = data.end();
     reading.adopt(journal, table, 0)?;
     let adopted = reading.adopted;
-    journal.transaction(|db| put(db, SUSPECT, &false))?;
+    journal.transaction(|db| {
+        put(db, table.suspect(), &false)?;
+        db.execute("DELETE FROM run WHERE name IN (?, ?)", [SALVAGED, SALVAGED_AT]).map(|_| ())
+    })?;
     Ok(Recovered { adopted, lost, cut, kept_aside })
 }
 
-/// Says that the output may not be what the state believes: all of it is read next time.
-pub(super) const SUSPECT: &str = "suspect";
+/// Whole rows of a torn member, cut off and not yet written again.
+const SALVAGED: &str = "salvaged";
+/// Where they are to stand; they do once the committed end is another.
+const SALVAGED_AT: &str = "salvaged_at";
 
 /// Rows are written down when there are so many.
 const ADOPT_AT_ONCE: usize = 10_000;
+
+/// Finishes what a kill interrupted: the rows of a torn member, in the place of that.
+fn restore_salvaged(journal: &Journal, data: &mut DataFile, committed: u64) -> Result<(), StateError> {
+    let path = data.path().to_owned();
+    let io = |error: io::Error| StateError::io(&path, &error);
+    let at: Option<u64> = get(&journal.db, SALVAGED_AT).map_err(|error| journal.error(&error))?;
+    if at != Some(committed) || data.len().map_err(io)? < committed {
+        return Ok(());
+    }
+    let rows: Option<Vec<u8>> = get(&journal.db, SALVAGED).map_err(|error| journal.error(&error))?;
+    data.end_at(committed).map_err(io)?;
+    data.append(&rows.unwrap_or_default()).map_err(io)
+}
 
 struct Reading<'a> {
     known: &'a mut Known,
@@ -106,6 +115,10 @@ struct Reading<'a> {
     seen: Option<Bits>,
     /// Rows that the state does not have yet.
     found: Vec<Kept>,
+    /// Rows that the state believes to wait for their turn.
+    turned: Vec<u64>,
+    /// How many of both stand in front of the end.
+    whole: (usize, usize),
     adopted: u64,
     /// Where the whole rows end.
     end: u64,
@@ -115,7 +128,43 @@ struct Reading<'a> {
     is_damaged: bool,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(known: &'a mut Known, is_all: bool, committed: u64) -> Self {
+        Reading {
+            known,
+            seen: is_all.then(Bits::default),
+            found: Vec::new(),
+            turned: Vec::new(),
+            whole: (0, 0),
+            adopted: 0,
+            end: if is_all { 0 } else { committed },
+            salvaged: Vec::new(),
+            is_damaged: false,
+        }
+    }
+
+    /// Reads to the end, or to what is damaged.
+    fn read(&mut self, journal: &mut Journal, data: &DataFile, table: Table) -> Result<(), StateError> {
+        let io = |error: io::Error| StateError::io(data.path(), &error);
+        let mut reader = RowReader::new(data.reader().map_err(io)?, data.codec(), self.end);
+        let mut rows = Vec::new();
+        while let Some(batch) = reader.next_batch(&mut rows).map_err(io)? {
+            self.take(&rows, data.codec()).map_err(|index| twice(data, index))?;
+            if self.is_damaged {
+                break;
+            }
+            if batch.whole {
+                self.end = batch.end;
+                self.salvaged.clear();
+                self.whole = (self.found.len(), self.turned.len());
+                self.adopt(journal, table, ADOPT_AT_ONCE)?;
+            } else {
+                self.salvaged.extend_from_slice(&rows);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes rows in, up to one that is damaged.
     ///
     /// # Errors
@@ -132,7 +181,10 @@ impl Reading<'_> {
         }
         if self.is_damaged {
             match codec {
-                Codec::Plain => self.end += whole as u64,
+                Codec::Plain => {
+                    self.end += whole as u64;
+                    self.whole = (self.found.len(), self.turned.len());
+                }
                 Codec::Gzip | Codec::Zstd => self.salvaged.extend_from_slice(&rows[..whole]),
             }
         }
@@ -144,6 +196,9 @@ impl Reading<'_> {
         let Known { done, held } = &mut *self.known;
         // A row that waited for its turn was known before it came to stand here.
         let waited = held.remove(index);
+        if waited {
+            self.turned.push(index);
+        }
         let is_known = done.has(index);
         let is_twice = match &mut self.seen {
             Some(seen) => !seen.insert(index),
@@ -160,22 +215,29 @@ impl Reading<'_> {
     }
 
     fn adopt(&mut self, journal: &mut Journal, table: Table, from: usize) -> Result<(), StateError> {
-        if self.found.len() >= from {
-            journal.adopt(table, &self.found, self.end)?;
+        if self.found.len() + self.turned.len() >= from {
+            journal.adopt(table, &self.found, &self.turned, self.end)?;
             self.adopted += self.found.len() as u64;
             self.found.clear();
+            self.turned.clear();
+            self.whole = (0, 0);
         }
         Ok(())
     }
 
-    /// Rows that the state has and the output, read as a whole, has not: they are to be asked again.
+    /// Rows that the state has and the output, read as a whole, has not: they are to be asked again, if they may be
+    /// sent twice.
     fn forget_lost(&mut self, journal: &mut Journal, table: Table) -> Result<u64, StateError> {
         let Some(seen) = &self.seen else { return Ok(0) };
         let Known { done, held } = &mut *self.known;
         let lost: Vec<u64> = done.iter().filter(|index| !seen.has(*index) && !held.has(*index)).collect();
         journal.transaction(|db| {
             let mut delete = db.prepare(&format!(r#"DELETE FROM {} WHERE "index" = ?"#, table.name()))?;
-            lost.iter().try_for_each(|index| delete.execute([*index]).map(|_| ()))
+            let mut note = db.prepare("INSERT OR IGNORE INTO lost VALUES (?)")?;
+            lost.iter().try_for_each(|index| {
+                delete.execute([*index])?;
+                note.execute([*index]).map(|_| ())
+            })
         })?;
         for index in &lost {
             done.remove(*index);
@@ -215,7 +277,7 @@ fn keep_aside(data: &DataFile, from: u64) -> io::Result<PathBuf> {
     let path = beside(data.path(), "broken");
     let mut reader = data.reader()?;
     reader.seek(SeekFrom::Start(from))?;
-    let mut aside = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
+    let mut aside = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
     io::copy(&mut reader.take(u64::MAX), &mut aside)?;
     aside.sync_all()?;
     Ok(path)

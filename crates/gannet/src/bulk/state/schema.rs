@@ -19,6 +19,7 @@ CREATE TABLE outcome ("index" INTEGER PRIMARY KEY, status INTEGER, error_kind TE
 CREATE TABLE newer ("index" INTEGER PRIMARY KEY, status INTEGER, error_kind TEXT, attempts INTEGER NOT NULL,
     elapsed_us INTEGER NOT NULL, bytes INTEGER, host TEXT);
 CREATE TABLE again ("index" INTEGER PRIMARY KEY);
+CREATE TABLE lost ("index" INTEGER PRIMARY KEY);
 CREATE TABLE pending ("index" INTEGER PRIMARY KEY, attempts INTEGER NOT NULL, started INTEGER NOT NULL);
 CREATE TABLE hold (host TEXT PRIMARY KEY, asked_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, boot TEXT NOT NULL,
     until_boot_ms INTEGER NOT NULL) WITHOUT ROWID;
@@ -31,7 +32,7 @@ CREATE VIEW rows AS SELECT "index" AS idx, error_kind IS NULL AS ok, status, err
 pub(super) const DROP: &str = "
 DROP VIEW IF EXISTS rows; DROP TABLE IF EXISTS run; DROP TABLE IF EXISTS setting; DROP TABLE IF EXISTS outcome;
 DROP TABLE IF EXISTS newer; DROP TABLE IF EXISTS again; DROP TABLE IF EXISTS pending; DROP TABLE IF EXISTS hold;
-DROP TABLE IF EXISTS held;
+DROP TABLE IF EXISTS held; DROP TABLE IF EXISTS lost;
 ";
 
 /// The columns of `rows`, for messages and help.
