@@ -3,7 +3,7 @@
 //! a digest only.
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, Args, Command};
 use gannet::bulk::state::Setting;
 
 use crate::args::FetchArgs;
@@ -104,7 +104,7 @@ fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
     })
 }
 
-/// What stands among arguments of `fetch`, whole or not.
+/// What stands among arguments of `fetch` that are not all yet.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     options: Vec<String>,
@@ -113,21 +113,24 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Looks through the arguments; what cannot be read counts as not given.
-    pub(crate) fn of(arguments: &[String]) -> Given {
-        let command = Command::new("fetch").no_binary_name(true).ignore_errors(true);
-        let command = FetchArgs::augment_args(command);
-        let Ok(matches) = command.clone().try_get_matches_from(arguments) else { return Given::default() };
+    /// Looks through the arguments that go with this output; there may be no input among them.
+    ///
+    /// # Errors
+    /// They are not such arguments.
+    pub(crate) fn of(output: &str, arguments: &[String]) -> Result<Given, clap::Error> {
+        let command = FetchArgs::augment_args(Command::new("fetch").no_binary_name(true));
+        let command = command.mut_arg("inputs", |inputs| inputs.required(false));
+        let all = ["-o", output].into_iter().chain(arguments.iter().map(String::as_str));
+        let matches = command.clone().try_get_matches_from(all)?;
+        let is_given = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
         let mut given = Given::default();
-        for arg in command.get_arguments() {
-            if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
-                match arg.get_long() {
-                    Some(name) => given.options.push(name.to_owned()),
-                    None => given.inputs |= arg.is_positional(),
-                }
+        for arg in command.get_arguments().filter(is_given) {
+            match arg.get_long() {
+                Some(name) => given.options.push(name.to_owned()),
+                None => given.inputs |= arg.is_positional(),
             }
         }
-        given
+        Ok(given)
     }
 
     /// Whether the option of this name is there, by its long or its short form.
@@ -185,12 +188,13 @@ mod tests {
     #[test]
     fn settings_are_those_given_and_come_back_as_arguments() {
         let settings = given(&["--per-host", "5", "-H", "@token.txt", "--ordered", "-X", "PUT", "--quiet"]);
-        let given = |rest: &[&str]| Given::of(&rest.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
+        let given = |rest: &[&str]| {
+            Given::of("rows.jsonl", &rest.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()).unwrap()
+        };
         let with = |rest: &[&str]| arguments(&settings, &given(rest));
         assert_eq!(with(&["--per-host=9"]), ["--header=@token.txt", "--method=PUT", "--ordered"]);
-        assert_eq!(with(&["-XPUT", "--ordered", "--nonsense"])[0], "--header=@token.txt");
         assert_eq!(with(&["-XPUT", "--ordered"]), ["--header=@token.txt", "--per-host=5"]);
-        assert_eq!(with(&["a.txt", "-H", "X: y", "-k"]), ["--method=PUT", "--ordered", "--per-host=5"]);
+        assert_eq!(with(&["a.txt", "-H", "X: y", "-k", "--force"]), ["--method=PUT", "--ordered", "--per-host=5"]);
         assert!(given(&["-k", "a.txt"]).inputs && !given(&["-H", "X: y"]).inputs);
         assert!(withheld(&settings).is_empty());
     }

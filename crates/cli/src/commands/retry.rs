@@ -56,7 +56,10 @@ fn dataset_exit(args: &RetryArgs) -> anyhow::Result<Exit> {
 fn arguments(args: &RetryArgs, known: &Identity) -> anyhow::Result<Vec<String>> {
     let output = args.output.to_str().ok_or_else(|| usage("OUT: its name is not UTF-8"))?;
     let mut arguments: Vec<String> = ["gannet", "fetch", "-o", output].map(str::to_owned).into();
-    let given = Given::of(&args.rest);
+    let given = Given::of(output, &args.rest).map_err(|error| {
+        let error = error.to_string();
+        usage(format!("after --: {}", error.trim_start_matches("error: ")))
+    })?;
     check_given(args, known, &given)?;
     arguments.extend(identity::arguments(&known.settings, &given));
     arguments.extend(args.rest.iter().cloned());

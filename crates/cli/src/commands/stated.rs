@@ -142,9 +142,10 @@ fn tell_prior(args: &FetchArgs, prior: &Prior, source: &InputSource, out: &Path)
         hosts => tell(&format!("{hosts} hosts asked to be left alone (Retry-After), and still are")),
     }
     if prior.done() > 0 {
-        let total = prior.wanted().or(source.total()).map_or_else(String::new, |total| format!(" of {total}"));
-        let are = if prior.done() == 1 { "row is" } else { "rows are" };
-        tell(&format!("resuming {}: {}{total} {are} done", out.display(), prior.done()));
+        let (done, total) = (prior.done(), prior.wanted().or(source.total()));
+        let are = if total.unwrap_or(done) == 1 { "row is" } else { "rows are" };
+        let total = total.map_or_else(String::new, |total| format!(" of {total}"));
+        tell(&format!("resuming {}: {done}{total} {are} done", out.display()));
     }
 }
 

@@ -14,5 +14,6 @@ mod nginx;
 mod origin;
 mod output;
 mod signals;
+mod state;
 mod tls;
 mod usage;

@@ -5,6 +5,8 @@ mod faults;
 mod hedge;
 mod limits;
 mod retries;
+#[cfg(feature = "state")]
+mod state;
 
 use gannet::bulk::{BulkOptions, Outcome};
 use gannet::{ErrorKind, Options, Session};
