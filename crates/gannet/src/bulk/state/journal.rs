@@ -180,12 +180,12 @@ impl Journal {
         let mut statement = self.db.prepare("SELECT name, value, digest, fixed FROM setting ORDER BY name")?;
         let settings = statement.query_map([], |row| {
             let values: Option<String> = row.get(1)?;
-            let values = values.and_then(|text| serde_json::from_str(&text).ok());
+            let values = values.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()?;
             Ok(Setting { name: row.get(0)?, values, digest: row.get(2)?, fixed: row.get(3)? })
         })?;
         let settings = settings.collect::<Sql<Vec<Setting>>>()?;
         let inputs: Option<String> = get(&self.db, "inputs")?;
-        let inputs = inputs.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let inputs = inputs.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(unreadable))?;
         Ok(Identity { settings, inputs })
     }
 }
@@ -237,6 +237,11 @@ impl Table {
             Table::Newer => "INSERT INTO newer VALUES (?, ?, ?, ?, ?, ?, ?)",
         }
     }
+}
+
+/// Text that was written as JSON and is none any more.
+fn unreadable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
 }
 
 /// A figure of the run.
