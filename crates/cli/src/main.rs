@@ -6,6 +6,7 @@ mod commands;
 mod exchange;
 mod exit;
 mod identity;
+mod learned;
 mod limits;
 mod progress;
 mod settings;

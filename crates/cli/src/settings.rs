@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gannet::bulk::BulkOptions;
+use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{ErrorKind, Headers, Options, RedirectPolicy, Session, Timeouts};
 
 use crate::args::values::{self, TimeLimit};
@@ -37,6 +37,10 @@ pub(crate) fn bulk(args: &FetchArgs) -> BulkOptions {
     options.limits.concurrency = args.limits.concurrency;
     options.limits.per_host = Some(args.limits.per_host).filter(|most| *most > 0);
     options.limits.rate = args.limits.rate;
+    if args.limits.no_adapt {
+        options.polite = PolitenessOptions::off();
+    }
+    options.polite.hedge = args.limits.hedge;
     options.retry.attempts = args.retries.retries.saturating_add(1);
     if let Some(statuses) = args.retries.retry_on {
         options.retry.statuses = statuses;

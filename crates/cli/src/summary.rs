@@ -4,8 +4,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use gannet::bulk::End;
 use gannet::bulk::sink::{Codec, Summary};
+use gannet::bulk::{End, ReceiptSummary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
@@ -14,11 +14,13 @@ use crate::tell;
 
 /// The summary as one JSON object.
 #[derive(Serialize)]
-struct Told {
+struct Told<'a> {
     /// `complete`, `stopped`, `fail_fast`, `input_failed` or `output_failed`.
     end: &'static str,
     #[serde(flatten)]
     summary: Summary,
+    /// What was done to each host.
+    receipt: &'a ReceiptSummary,
 }
 
 /// Tells all of it.
@@ -30,18 +32,32 @@ pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
     let summary = report.sink.stats().summary(report.elapsed);
     match args.output.summary {
         SummaryArg::Json => {
-            let told = Told { end: name(&report.end), summary };
+            let told = Told { end: name(&report.end), summary, receipt: &report.receipt };
             // Names and numbers only: it cannot fail.
             tell(&serde_json::to_string(&told).unwrap_or_default());
         }
         SummaryArg::Text if args.output.quiet => {}
         SummaryArg::Text => {
             tell(summary.to_text().trim_end());
+            if let Some(line) = receipt_line(&report.receipt) {
+                tell(&line);
+            }
             for line in next_lines(args, report) {
                 tell(&line);
             }
         }
     }
+}
+
+/// How hosts were treated: the busiest one stands for all.
+fn receipt_line(receipt: &ReceiptSummary) -> Option<String> {
+    let busiest = receipt.hosts.iter().max_by_key(|host| (host.most_at_once, host.most_per_second))?;
+    let of = if receipt.hosts_total > 1 { format!("; of {} hosts", receipt.hosts_total) } else { String::new() };
+    let broken = receipt.retry_after_violations;
+    Some(format!(
+        "receipt   at most {} at once to one host ({}), {} in a second{of}; Retry-After broken: {broken}",
+        busiest.most_at_once, busiest.host, receipt.most_per_second
+    ))
 }
 
 fn name(end: &End) -> &'static str {

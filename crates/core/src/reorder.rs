@@ -95,6 +95,11 @@ impl<T> Reorder<T> {
         self.spilled.insert(index, at);
     }
 
+    /// Whether more than the bound is held, so that [`Reorder::over_budget`] may have something to give.
+    pub fn is_over_budget(&self) -> bool {
+        self.held_bytes > self.bound
+    }
+
     /// The index whose turn it is.
     pub fn next_index(&self) -> u64 {
         self.next

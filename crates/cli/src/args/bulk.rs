@@ -81,13 +81,27 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "N", default_value = "256", value_parser = values::count)]
     pub(crate) concurrency: usize,
 
-    /// Requests at once to one host; 0 for no limit of its own
+    /// Requests at once to one host, at most: fewer where a host turns out to allow no more; 0 for no limit of its own
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub(crate) per_host: usize,
 
     /// Requests started per host, as in 50/s, 100/m or 10/h
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<Rate>,
+
+    /// Keep to --per-host and --rate as they are: find out nothing about hosts, adapt to nothing but Retry-After
+    #[arg(long)]
+    pub(crate) no_adapt: bool,
+
+    /// Where what was learnt about hosts is kept for the next run; none keeps nothing
+    /// [default: gannet/learned.json in the user's cache folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) learned: Option<PathBuf>,
+
+    /// Send a GET or HEAD that is slower than nearly all others a second time, and take the first answer; at most one
+    /// in twenty, and none while the limits leave no room
+    #[arg(long)]
+    pub(crate) hedge: bool,
 
     /// Rows per batch: the next starts when the last row of the one before is done
     #[arg(long, value_name = "N")]

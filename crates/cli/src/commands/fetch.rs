@@ -12,13 +12,14 @@ use anyhow::Context;
 use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, Run, Sink};
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
 use gannet::{Session, Url};
 
 use super::runtime;
 use super::stated::{self, Job, Stated};
 use crate::args::{BodyArg, FetchArgs, FormatArg, InputFormatArg, RequestArgs};
 use crate::exit::{Exit, usage};
+use crate::learned::Learned;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::{identity, limits, settings, signals, summary, tell};
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) resume: Resume,
     /// Options that its state keeps no value of.
     pub(crate) withheld: Vec<String>,
+    /// What was done to each host.
+    pub(crate) receipt: ReceiptSummary,
 }
 
 /// How it goes on, should it have ended early.
@@ -54,6 +57,10 @@ pub(crate) fn run(args: &FetchArgs, settings: &[Setting]) -> anyhow::Result<Exit
 pub(crate) fn finish(args: &FetchArgs, report: Report) -> anyhow::Result<Exit> {
     summary::tell_all(args, &report);
     match report.end {
+        // Standard input is not what the copy kept of it begins with.
+        End::InputFailed(error) if args.state.spool && error.kind() == io::ErrorKind::InvalidData => {
+            Err(usage(error.to_string()))
+        }
         End::InputFailed(error) => Err(error).context("the input cannot be read any further"),
         _ => Ok(report.exit()),
     }
@@ -105,20 +112,29 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
             }
         }
     };
+    let learned = Learned::open(args.limits.learned.as_deref().or(args.limits.no_adapt.then_some(Path::new("none"))));
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {
         let progress = Arc::new(Progress::new(args.output.quiet, args.input.first));
         let sink = BatchTeller { sink, progress: progress.clone(), quiet: args.output.quiet };
-        Box::pin(drive(Run::new(&session, source, sink, options).resume(prior), drain, &progress)).await
+        let run = Run::new(&session, source, sink, options).resume(prior).teach(learned.hosts());
+        Box::pin(drive(run, drain, &progress, &learned)).await
     });
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
+    learned.save(finished.learnt);
+    let receipt = finished.receipt;
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
-    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), resume, withheld }))
+    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), resume, withheld, receipt }))
 }
 
-async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progress) -> Finished<BatchTeller> {
+async fn drive(
+    run: Run<InputSource, BatchTeller>,
+    drain: u64,
+    progress: &Progress,
+    learned: &Learned,
+) -> Finished<BatchTeller> {
     let control = run.control();
     let signals = async {
         match Signals::catch() {
@@ -135,6 +151,7 @@ async fn drive(run: Run<InputSource, BatchTeller>, drain: u64, progress: &Progre
         never = signals => match never {},
         finished = run.drive() => finished,
         never = progress.show(&control) => match never {},
+        never = learned.keep(&control) => match never {},
     };
     progress.finish();
     finished
@@ -275,6 +292,10 @@ impl Sink for BatchTeller {
 
     fn on_start(&mut self, index: u64) -> Option<Mark> {
         self.sink.on_start(index)
+    }
+
+    fn on_pushed(&mut self) -> Option<Mark> {
+        self.sink.on_pushed()
     }
 
     fn on_retry(&mut self, index: u64, attempts: u32) {

@@ -71,6 +71,9 @@ pub(crate) fn guard_spool(args: &FetchArgs, out: &Path) -> anyhow::Result<(PathB
         }
         Some(_) => {}
     }
+    if spool.exists() && !args.output.quiet {
+        tell(&format!("note: stdin is not read: {} has all of it", spool.display()));
+    }
     Ok((spool, opening))
 }
 

@@ -51,7 +51,12 @@ impl Ran {
 /// The binary with these arguments, its environment fixed.
 pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gannet"));
-    command.args(args).env("COLUMNS", "110").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+        .args(args)
+        .env("COLUMNS", "110")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
     command
 }
 
@@ -172,6 +177,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(20), "never came to be: {what}");
-        std::thread::yield_now();
+        // A spinning test would take the processor from what it waits for.
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -145,7 +145,10 @@ fn what_the_state_does_not_keep_is_named_and_given_again() {
     refused(gannet(retry), "give again, after --, what the run had as: URLs, --header");
     let with = |rest: &[&str]| gannet(retry.iter().chain(&["--"]).chain(rest));
     refused(with(&[&url]), "what the run had as: --header");
-    refused(with(&[&url, "-H", "Authorization: open"]), "--header was given with another value");
+    refused(
+        with(&[&url, "-H", "Authorization: open"]),
+        "--header was given (its value is not kept), and is another value",
+    );
     refused(with(&[&origin.url("/items/1"), "-H", "Authorization: Bearer sesame"]), "input 1 is another URL now");
     refused(with(&[&url, "-H", "Authorization: Bearer sesame", "--fresh"]), "--fresh would leave nothing");
     refused(with(&[&url, "--nonsense"]), "after --: unexpected argument '--nonsense'");
@@ -231,7 +234,7 @@ fn the_status_tells_of_a_run_while_it_writes() {
 fn a_retry_after_is_kept_over_a_kill() {
     let origin = Origin::start_blocking().unwrap();
     let place = Place::new();
-    let urls = place.file("urls.txt", &lines(&origin, &["/limited?rate=0.5&burst=1", "/limited?rate=0.5&burst=1"]));
+    let urls = place.file("urls.txt", &lines(&origin, &["/limited?rate=0.25&burst=1", "/limited?rate=0.25&burst=1"]));
     let out = place.name("rows.jsonl");
     let fetch = ["fetch", &urls, "-o", &out, "--concurrency", "1"];
     let running = Running::start(fetch);

@@ -1,10 +1,21 @@
-//! How much may run at once and how fast it may start. The figures are here, the pace of one host in
-//! [`RateGate`]; [`crate::schedule`] enforces both. Caps on open sockets are another matter and belong to the pool.
+//! How much may run at once and how fast it may start. The figures are here, the fixed rate of one host in
+//! [`RateGate`], what adapts to it in [`Pace`]; [`crate::schedule`] enforces all. Caps on open sockets are another
+//! matter and belong to the pool.
 
+mod adaptive;
+mod declared;
+mod learned;
+mod pace;
 mod rate;
+mod signal;
 
+pub use adaptive::Adaptive;
+pub use declared::{DeclaredLimit, declared_limit, parse_rate_limit};
+pub use learned::LearnedRate;
+pub use pace::{Learnt, Load, Pace};
 pub use rate::{Rate, RateError, RateGate};
 use serde::{Deserialize, Serialize};
+pub use signal::Signal;
 
 /// Caps on requests in flight and on their starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

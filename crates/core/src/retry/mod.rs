@@ -8,16 +8,19 @@
 
 mod after;
 mod backoff;
+mod budget;
 mod statuses;
 
 use std::time::Duration;
 
 pub use after::parse_retry_after;
 pub use backoff::{Backoff, Rng};
+pub use budget::RetryBudget;
 use serde::{Deserialize, Serialize};
 pub use statuses::{StatusSet, StatusSetError};
 
 use crate::ErrorKind;
+use crate::limit::DeclaredLimit;
 
 /// When a row is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,24 +84,40 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// Whether the request may be sent twice: [`is_idempotent`], or it carries an Idempotency-Key.
     pub repeatable: bool,
+    /// From the start of the attempt to the response head; `None` if none came or it is not known.
+    pub latency: Option<Duration>,
+    /// What the response's head declares ([`crate::limit::declared_limit`]).
+    pub rate_limit: Option<DeclaredLimit>,
 }
 
 impl Outcome {
     /// A whole response; a status of 400 or more is the error kind `status`. Repeatable.
     pub fn response(status: u16) -> Self {
         let error = (status >= 400).then_some(ErrorKind::Status);
-        Outcome { error, status: Some(status), retry_after: None, repeatable: true }
+        Outcome { error, status: Some(status), repeatable: true, ..Outcome::default() }
     }
 
     /// No whole response. Repeatable.
     pub fn failure(kind: ErrorKind) -> Self {
-        Outcome { error: Some(kind), status: None, retry_after: None, repeatable: true }
+        Outcome { error: Some(kind), repeatable: true, ..Outcome::default() }
     }
 
     /// The same with this Retry-After.
     #[must_use]
     pub fn retry_after(self, delay: Option<Duration>) -> Self {
         Outcome { retry_after: delay, ..self }
+    }
+
+    /// The same, with this time to the response head.
+    #[must_use]
+    pub fn latency(self, latency: Option<Duration>) -> Self {
+        Outcome { latency, ..self }
+    }
+
+    /// The same, with this declared limit.
+    #[must_use]
+    pub fn rate_limit(self, limit: Option<DeclaredLimit>) -> Self {
+        Outcome { rate_limit: limit, ..self }
     }
 
     /// The same, of a request that may or may not be sent twice.

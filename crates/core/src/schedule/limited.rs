@@ -19,6 +19,16 @@ pub enum LimitedBy {
     PerHost(Arc<str>),
     /// The host with most rows waiting is at its `limits.rate`.
     Rate(Arc<str>),
+    /// As many are in flight to the host with most rows waiting, or as many started a second, as it was found to take.
+    Adaptive(Arc<str>),
+    /// The host with most rows waiting is at the rate that was learnt from its refusals.
+    LearnedRate(Arc<str>),
+    /// The breaker of the host with most rows waiting is open: it failed too often.
+    Breaker(Arc<str>),
+    /// The host with most rows waiting is at the limit that it declares.
+    DeclaredLimit(Arc<str>),
+    /// The retries of the host with most rows waiting have used up their share of its requests.
+    RetryBudget(Arc<str>),
     /// The host with most rows waiting has asked to be left alone.
     RetryAfter(Arc<str>),
     /// All that is left waits for another attempt.
@@ -43,6 +53,11 @@ impl fmt::Display for LimitedBy {
             LimitedBy::Concurrency => f.write_str("--concurrency"),
             LimitedBy::PerHost(host) => write!(f, "--per-host: {host}"),
             LimitedBy::Rate(host) => write!(f, "--rate: {host}"),
+            LimitedBy::Adaptive(host) => write!(f, "adaptive limit: {host}"),
+            LimitedBy::LearnedRate(host) => write!(f, "learned rate: {host}"),
+            LimitedBy::Breaker(host) => write!(f, "breaker: {host}"),
+            LimitedBy::DeclaredLimit(host) => write!(f, "RateLimit: {host}"),
+            LimitedBy::RetryBudget(host) => write!(f, "retry budget: {host}"),
             LimitedBy::RetryAfter(host) => write!(f, "Retry-After: {host}"),
             LimitedBy::Backoff => f.write_str("backoff"),
             LimitedBy::Batch => f.write_str("--batch"),
@@ -82,10 +97,21 @@ impl Schedule {
         let name = || host.name.clone();
         if host.hold().is_some_and(|hold| hold > now) {
             Some(LimitedBy::RetryAfter(name()))
+        } else if host.breaker_opens_at().is_some_and(|opens| opens > now) {
+            Some(LimitedBy::Breaker(name()))
         } else if host.in_flight >= self.per_host {
             Some(LimitedBy::PerHost(name()))
-        } else if host.opens_at(now) > now {
+        } else if host.is_over_rate(now) {
             Some(LimitedBy::Rate(name()))
+        } else if !host.has_room(self.per_host) {
+            Some(LimitedBy::Adaptive(name()))
+        } else if host.is_over_declared(now) {
+            Some(LimitedBy::DeclaredLimit(name()))
+        } else if host.opens_at(now) > now {
+            let learned = host.pace().is_some_and(|pace| pace.rate().is_some());
+            Some(if learned { LimitedBy::LearnedRate(name()) } else { LimitedBy::Adaptive(name()) })
+        } else if self.options.polite.retry_budget && host.budget_opens_at(now).is_none_or(|opens| opens > now) {
+            Some(LimitedBy::RetryBudget(name()))
         } else {
             None
         }

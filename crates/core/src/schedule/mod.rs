@@ -7,8 +7,12 @@
 //! Every row that is started is finished exactly once, unless the run is stopped first.
 
 mod batch;
+mod guard;
 mod host;
 mod limited;
+mod memory;
+mod polite;
+mod receipt;
 mod rows;
 mod shortage;
 mod waiting;
@@ -18,13 +22,15 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use batch::Batch;
-use host::{Hosts, Stand};
+use host::{Ended, Hosts, Stand};
 pub use limited::LimitedBy;
+pub use polite::PolitenessOptions;
+pub use receipt::{HostReceipt, Receipt, ReceiptSummary, Receipts};
 use shortage::Shortage;
 use waiting::{Timers, Try, Waiting, Wake};
 
 use crate::ErrorKind;
-use crate::limit::Limits;
+use crate::limit::{Learnt, Limits};
 pub use crate::retry::Outcome;
 use crate::retry::{RetryPolicy, Rng};
 
@@ -39,6 +45,8 @@ pub struct ScheduleOptions {
     pub limits: Limits,
     /// Which outcomes are tried again, and when.
     pub retry: RetryPolicy,
+    /// What is adapted to each host below the limits.
+    pub polite: PolitenessOptions,
     /// Rows per batch: the next batch is read when the last row of the one before is finished. Default none.
     pub batch: Option<NonZeroU64>,
     /// The time for one row from the start of its first attempt, with all retries and waits. Default none.
@@ -97,6 +105,9 @@ pub struct Start {
     pub attempt: u32,
     /// When the row must be finished; an attempt still under way then ends as `timeout.deadline`.
     pub deadline: Option<Instant>,
+    /// How long after the start a copy may be sent, if [`Schedule::hedge`] allows it then. Only for a request whose
+    /// method is safe; `None` is no copy.
+    pub hedge_after: Option<Duration>,
     /// To be given back with the outcome. Dropping it leaves the attempt in flight for ever.
     pub ticket: Ticket,
 }
@@ -104,17 +115,22 @@ pub struct Start {
 /// Proof of an attempt in flight; spent by [`Schedule::on_outcome`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Ticket(Try);
+pub struct Ticket {
+    under_way: Try,
+    started: Instant,
+    /// Whether it tries out a host whose breaker is open.
+    probe: bool,
+}
 
 impl Ticket {
     /// The row that is under way.
     pub fn row(&self) -> RowRef {
-        self.0.row
+        self.under_way.row
     }
 
     /// The number of the attempt, from 1.
     pub fn attempt(&self) -> u32 {
-        self.0.attempt
+        self.under_way.attempt
     }
 }
 
@@ -150,6 +166,8 @@ pub struct Schedule {
     options: ScheduleOptions,
     concurrency: usize,
     per_host: u32,
+    /// The smaller of the two: the most that one host can get.
+    ceiling: u32,
     rng: Rng,
     hosts: Hosts,
     /// Hosts that can take a row, each in line once.
@@ -165,6 +183,8 @@ pub struct Schedule {
     input_paused: bool,
     stopped: bool,
     in_flight: usize,
+    /// Slots of the concurrency that are taken by rows whose outcome is not safe yet.
+    held_slots: usize,
     parked: usize,
     unfinished: u64,
     finished: u64,
@@ -180,10 +200,12 @@ enum Input {
 impl Schedule {
     /// A run that has read nothing yet. The seed spreads the backoff.
     pub fn new(options: ScheduleOptions, seed: u64) -> Self {
+        let concurrency = options.limits.concurrency.max(1);
         let per_host = options.limits.per_host.unwrap_or(usize::MAX).max(1);
         Schedule {
-            concurrency: options.limits.concurrency.max(1),
+            concurrency,
             per_host: u32::try_from(per_host).unwrap_or(u32::MAX),
+            ceiling: u32::try_from(per_host.min(concurrency)).unwrap_or(u32::MAX),
             rng: Rng::new(seed),
             hosts: Hosts::new(options.limits.rate, seed),
             ready: VecDeque::new(),
@@ -198,6 +220,7 @@ impl Schedule {
             input_paused: false,
             stopped: false,
             in_flight: 0,
+            held_slots: 0,
             parked: 0,
             unfinished: 0,
             finished: 0,
@@ -227,7 +250,7 @@ impl Schedule {
             }
         }
         self.shortage.lift(self.concurrency, now);
-        let room = self.shortage.allows(self.in_flight, self.concurrency, now);
+        let room = self.shortage.allows(self.in_flight + self.held_slots, self.concurrency, now);
         if room
             && !self.is_paused()
             && let Some(start) = self.start_next(now)
@@ -262,7 +285,7 @@ impl Schedule {
         let deadline = self.options.deadline.map(|allowed| later(now, allowed));
         let attempt = attempts.saturating_add(1);
         let key = self.waiting.insert(Try { row, host: id, attempt, deadline, short_since: None });
-        self.hosts[id].push_due(key);
+        self.hosts[id].push_due(key, attempt);
         if let Some(deadline) = deadline {
             self.timers.push(deadline, Wake::Deadline(key));
         }
@@ -298,10 +321,13 @@ impl Schedule {
     /// An attempt has ended. What becomes of the row is the answer.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is spent")]
     pub fn on_outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> Verdict {
-        let Ticket(done) = ticket;
+        let Ticket { under_way: done, started, probe } = ticket;
         self.in_flight -= 1;
+        self.hosts.book_end(done.host);
         let host = &mut self.hosts[done.host];
-        host.in_flight -= 1;
+        let ended = Ended { started, probe, outcome: &outcome, ceiling: self.ceiling };
+        host.on_outcome(&ended, &self.options.polite, now, &mut self.rng);
+        host.on_gone(done.attempt);
         if let Some(hold) = self.options.retry.hold(&outcome) {
             host.hold_until(later(now, hold));
         }
@@ -321,11 +347,51 @@ impl Schedule {
         verdict
     }
 
+    /// Whether a copy of this attempt may be sent now; if so it counts as one more in flight until
+    /// [`Schedule::on_hedge_done`]. At most one copy per attempt is the caller's to see to.
+    pub fn hedge(&mut self, ticket: &Ticket, now: Instant) -> bool {
+        let room = self.shortage.allows(self.in_flight + self.held_slots, self.concurrency, now);
+        let id = ticket.under_way.host;
+        if !room || self.stopped || self.is_paused() || !self.hosts[id].start_hedge(self.per_host, now) {
+            return false;
+        }
+        self.in_flight += 1;
+        self.hosts.book_start(id, now);
+        true
+    }
+
+    /// A copy that [`Schedule::hedge`] allowed is over, whoever won. To be told before the attempt's own outcome,
+    /// which is that of the winner.
+    pub fn on_hedge_done(&mut self, ticket: &Ticket, now: Instant) {
+        let id = ticket.under_way.host;
+        self.in_flight -= 1;
+        self.hosts[id].in_flight -= 1;
+        self.hosts.book_end(id);
+        self.settle(id, now);
+    }
+
+    /// What was done to each host so far. O(hosts).
+    pub fn receipt(&self) -> ReceiptSummary {
+        self.hosts.receipts.summary(self.hosts.iter().map(|host| (&*host.name, &host.receipt)))
+    }
+
     /// A host that is not the row's own asked to be left alone for so long: one that answered behind a redirect.
     /// Nothing is started on it before that has passed; an earlier hold is extended, never shortened.
     pub fn on_hold(&mut self, host: &str, delay: Duration, now: Instant) {
         let id = self.hosts.intern(host, now);
         self.hosts[id].hold_until(later(now, delay));
+    }
+
+    /// What was learnt of the hosts that gave trouble: to be given to [`Schedule::teach`] of the next run.
+    pub fn learnt(&self) -> impl Iterator<Item = (&str, Learnt)> {
+        self.hosts.learnt()
+    }
+
+    /// What a run before this one has learnt of a host. Of at most 65,536 hosts it is remembered.
+    pub fn teach(&mut self, host: &str, learnt: Learnt, now: Instant) {
+        if self.options.polite.adaptive {
+            self.hosts.teach(host, learnt, now);
+        }
     }
 
     /// Ends the run early: nothing is started or read any more, what is in flight goes on, and rows that wait for
@@ -341,6 +407,17 @@ impl Schedule {
             Pause::Memory => self.memory_paused = on,
             Pause::Input => self.input_paused = on,
         }
+    }
+
+    /// A row that has ended keeps its slot of the concurrency until [`Schedule::release_slot`]: its outcome is not
+    /// where a kill cannot lose it.
+    pub fn hold_slot(&mut self) {
+        self.held_slots += 1;
+    }
+
+    /// Gives a slot back that [`Schedule::hold_slot`] kept.
+    pub fn release_slot(&mut self) {
+        self.held_slots = self.held_slots.saturating_sub(1);
     }
 
     /// Attempts under way.
@@ -397,32 +474,45 @@ impl Schedule {
         self.finished += 1;
     }
 
-    /// Puts an idle host that has something to start in line, or to sleep until it may start it.
+    /// Puts a host that has something to start in line, or to sleep until it may start it.
     fn settle(&mut self, id: u32, now: Instant) {
+        let Some(opens) = self.opens_at(id, now) else { return };
         let host = &mut self.hosts[id];
-        if host.stand != Stand::Idle || !host.has_work() || host.in_flight >= self.per_host {
-            return;
+        match host.stand {
+            Stand::Ready => {}
+            Stand::Asleep(until) if until <= opens => {}
+            Stand::Idle | Stand::Asleep(_) if opens <= now => {
+                host.stand = Stand::Ready;
+                self.ready.push_back(id);
+            }
+            Stand::Idle | Stand::Asleep(_) => {
+                host.stand = Stand::Asleep(opens);
+                self.timers.push(opens, Wake::Host(id));
+            }
+        }
+    }
+
+    /// When the host may start a row it has; `None` if it has none, or not before something happens.
+    fn opens_at(&self, id: u32, now: Instant) -> Option<Instant> {
+        let host = &self.hosts[id];
+        if !host.has_work() || !host.has_room(self.per_host) {
+            return None;
         }
         let opens = host.opens_at(now);
-        if opens <= now {
-            host.stand = Stand::Ready;
-            self.ready.push_back(id);
-        } else {
-            host.stand = Stand::Asleep;
-            self.timers.push(opens, Wake::Host(id));
-        }
+        if self.options.polite.retry_budget { Some(opens.max(host.budget_opens_at(now)?)) } else { Some(opens) }
     }
 
     fn start_next(&mut self, now: Instant) -> Option<Start> {
         while let Some(id) = self.ready.pop_front() {
-            let host = &mut self.hosts[id];
-            host.stand = Stand::Idle;
+            self.hosts[id].stand = Stand::Idle;
             // A hold may have come while the host stood in line.
-            if !host.has_work() || host.in_flight >= self.per_host || host.opens_at(now) > now {
+            if self.opens_at(id, now).is_none_or(|opens| opens > now) {
                 self.settle(id, now);
                 continue;
             }
-            let next = match host.pop_due(&mut self.waiting, &mut self.timers) {
+            let host = &mut self.hosts[id];
+            let polite = &self.options.polite;
+            let next = match host.pop_due(&mut self.waiting, &mut self.timers, polite.retry_budget, now) {
                 Some(due) => due,
                 None => {
                     let row = host.queued.pop().expect("invariant: a host with work has a row due or queued");
@@ -431,12 +521,14 @@ impl Schedule {
                     Try { row, host: id, attempt: 1, deadline, short_since: None }
                 }
             };
-            host.in_flight += 1;
-            host.on_start(now);
+            let probe = host.on_start(next.attempt, polite, now);
+            let hedge_after = host.hedge_after(now);
             self.in_flight += 1;
+            self.hosts.book_start(id, now);
             self.settle(id, now);
             let Try { row, attempt, deadline, .. } = next;
-            return Some(Start { row, attempt, deadline, ticket: Ticket(next) });
+            let ticket = Ticket { under_way: next, started: now, probe };
+            return Some(Start { row, attempt, deadline, hedge_after, ticket });
         }
         None
     }
@@ -462,7 +554,7 @@ impl Schedule {
             return Verdict::Finished;
         }
         let key = self.waiting.insert(done);
-        self.hosts[done.host].push_due_front(key);
+        self.hosts[done.host].push_due_front(key, done.attempt);
         if let Some(deadline) = done.deadline {
             self.timers.push(deadline, Wake::Deadline(key));
         }
@@ -473,8 +565,12 @@ impl Schedule {
         while let Some(wake) = self.timers.pop_due(now) {
             match wake {
                 Wake::Host(id) => {
-                    self.hosts[id].stand = Stand::Idle;
-                    self.settle(id, now);
+                    // It may have been woken before, and even have been forgotten since.
+                    let Some(host) = self.hosts.get_mut(id) else { continue };
+                    if matches!(host.stand, Stand::Asleep(until) if until <= now) {
+                        host.stand = Stand::Idle;
+                        self.settle(id, now);
+                    }
                 }
                 Wake::Due(key) => {
                     let due = self.waiting.get(key).expect("invariant: a row in backoff stays until it is due");
@@ -483,7 +579,7 @@ impl Schedule {
                     if due.is_late(host.hold().map_or(now, |hold| hold.max(now))) {
                         self.expired.extend(self.waiting.take(key));
                     } else {
-                        host.push_due(key);
+                        host.push_due(key, due.attempt);
                         if let Some(deadline) = due.deadline {
                             self.timers.push(deadline, Wake::Deadline(key));
                         }
@@ -492,7 +588,7 @@ impl Schedule {
                 }
                 Wake::Deadline(key) => {
                     if let Some(late) = self.waiting.take(key) {
-                        self.hosts[late.host].on_due_gone();
+                        self.hosts[late.host].on_due_gone(late.attempt);
                         self.expired.push_back(late);
                     }
                 }

@@ -8,38 +8,38 @@ pub(super) fn t0() -> Instant {
     Instant::now()
 }
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn row(index: u64) -> RowRef {
+pub(super) fn row(index: u64) -> RowRef {
     RowRef { index, place: index * 60 }
 }
 
-fn options(concurrency: usize, per_host: usize) -> ScheduleOptions {
+pub(super) fn options(concurrency: usize, per_host: usize) -> ScheduleOptions {
     let limits = Limits { concurrency, per_host: Some(per_host), rate: None };
-    ScheduleOptions { limits, ..ScheduleOptions::default() }
+    ScheduleOptions { limits, polite: PolitenessOptions::off(), ..ScheduleOptions::default() }
 }
 
 /// A schedule on a script: rows are given as hosts, one letter each, in the order of the input.
-struct Scenario {
-    schedule: Schedule,
-    now: Instant,
+pub(super) struct Scenario {
+    pub(super) schedule: Schedule,
+    pub(super) now: Instant,
     input: VecDeque<char>,
     next_index: u64,
 }
 
 impl Scenario {
-    fn new(options: ScheduleOptions, hosts: &str) -> Self {
+    pub(super) fn new(options: ScheduleOptions, hosts: &str) -> Self {
         Scenario { schedule: Schedule::new(options, 1), now: t0(), input: hosts.chars().collect(), next_index: 0 }
     }
 
     /// Polls and reads on, until there is something else to do.
-    fn poll(&mut self) -> Action {
+    pub(super) fn poll(&mut self) -> Action {
         loop {
             match self.schedule.poll(self.now) {
                 Action::Read => match self.input.pop_front() {
@@ -58,32 +58,32 @@ impl Scenario {
         }
     }
 
-    fn start(&mut self) -> Start {
+    pub(super) fn start(&mut self) -> Start {
         match self.poll() {
             Action::Start(start) => start,
             other => panic!("a start was wanted, not {other:?}"),
         }
     }
 
-    fn starts(&mut self, count: usize) -> Vec<Start> {
+    pub(super) fn starts(&mut self, count: usize) -> Vec<Start> {
         (0..count).map(|_| self.start()).collect()
     }
 
-    fn indices(&mut self, count: usize) -> Vec<u64> {
+    pub(super) fn indices(&mut self, count: usize) -> Vec<u64> {
         self.starts(count).iter().map(|start| start.row.index).collect()
     }
 
-    fn pass(&mut self, time: Duration) -> &mut Self {
+    pub(super) fn pass(&mut self, time: Duration) -> &mut Self {
         self.now += time;
         self
     }
 
-    fn end(&mut self, start: Start, outcome: Outcome) -> Verdict {
+    pub(super) fn end(&mut self, start: Start, outcome: Outcome) -> Verdict {
         self.schedule.on_outcome(start.ticket, outcome, self.now)
     }
 
     /// Ends an attempt with an outcome that is retried; gives the wait until then.
-    fn fail(&mut self, start: Start, outcome: Outcome) -> Duration {
+    pub(super) fn fail(&mut self, start: Start, outcome: Outcome) -> Duration {
         match self.end(start, outcome) {
             Verdict::Retry { at } => at - self.now,
             other => panic!("a retry was wanted, not {other:?}"),
@@ -91,11 +91,11 @@ impl Scenario {
     }
 }
 
-fn ok() -> Outcome {
+pub(super) fn ok() -> Outcome {
     Outcome::response(200)
 }
 
-fn held(status: u16, seconds: u64) -> Outcome {
+pub(super) fn held(status: u16, seconds: u64) -> Outcome {
     Outcome::response(status).retry_after(Some(secs(seconds)))
 }
 

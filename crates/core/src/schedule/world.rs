@@ -376,15 +376,18 @@ fn any_options() -> impl Strategy<Value = ScheduleOptions> {
         },
     );
     let deadline = prop::option::of((1u64..90_000).prop_map(Duration::from_millis));
-    (limits, 1u32..5, prop::option::of(1u64..80), deadline, prop::option::of(0usize..30)).prop_map(
-        |(limits, attempts, batch, deadline, max_parked)| ScheduleOptions {
+    let bounds = (1u32..5, prop::option::of(1u64..80), prop::option::of(0usize..30));
+    let polite = prop_oneof![Just(PolitenessOptions::default()), Just(PolitenessOptions::off())];
+    (limits, bounds, deadline, polite).prop_map(|(limits, (attempts, batch, max_parked), deadline, polite)| {
+        ScheduleOptions {
             limits,
             retry: RetryPolicy { attempts, ..RetryPolicy::default() },
+            polite,
             batch: batch.and_then(NonZeroU64::new),
             deadline,
             max_parked,
-        },
-    )
+        }
+    })
 }
 
 fn any_setting() -> impl Strategy<Value = Setting> {

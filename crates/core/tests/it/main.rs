@@ -1,3 +1,4 @@
 //! Integration tests of the core's public doors.
 
+mod politeness;
 mod wire;

@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use gannet_core::ErrorKind;
+use gannet_core::limit::declared_limit;
 use gannet_core::retry::parse_retry_after;
 use gannet_core::schedule::{self, Start, Ticket};
 use tokio::time::Instant;
 
+use super::copies::{Copies, copy_of};
 use super::memory::{Memory, Share};
 use super::sink::Mark;
 use super::{BulkOptions, Fetched, Outcome, Row};
@@ -43,13 +45,21 @@ pub(super) struct Sender {
     pub(super) memory: Arc<Memory>,
 }
 
+/// What an attempt has brought so far.
+#[derive(Default)]
+pub(super) struct Came {
+    response: Option<Fetched>,
+    /// Until the head, redirects included.
+    latency: Option<Duration>,
+}
+
 impl Sender {
-    pub(super) async fn perform(&self, attempt: Attempt) -> Ended {
+    pub(super) async fn perform(&self, attempt: Attempt, copies: &dyn Copies) -> Ended {
         let Attempt { row, start, mark } = attempt;
         let started = Instant::now();
         let mut share = self.memory.share();
-        let mut facts = schedule::Outcome { error: None, status: None, retry_after: None, repeatable: true };
-        let mut response = None;
+        let mut facts = schedule::Outcome { repeatable: true, ..schedule::Outcome::default() };
+        let mut came = Came::default();
         let mut replayable = true;
         let error = match row.request {
             Ok(request) => {
@@ -57,17 +67,28 @@ impl Sender {
                 replayable = request.body().is_replayable();
                 let deadline = start.deadline.map(Instant::from_std);
                 match wait_for(mark).await {
-                    Ok(()) => self.exchange(request, deadline, &mut response, &mut share).await.err(),
                     Err(error) => Some(error),
+                    Ok(()) => match copy_of(&request, &start) {
+                        None => self.exchange(request, deadline, &mut came, &mut share).await.err(),
+                        // Boxed: few runs hedge, and all would carry its size.
+                        Some(copy) => {
+                            Box::pin(self.race((request, copy), &start, (&mut came, &mut share), copies)).await.err()
+                        }
+                    },
                 }
             }
             Err(error) => Some(error),
         };
+        let Came { response, latency } = came;
+        facts.latency = latency;
         let attempts = start.attempt;
         let elapsed = started.elapsed();
         let error = error.map(|error| error.with_attempts(attempts).with_elapsed(elapsed));
         if let Some(fetched) = &response {
             facts.status = Some(fetched.status.as_u16());
+            if self.options.polite.rate_limit_headers && !fetched.redirected {
+                facts.rate_limit = declared_limit(&fetched.headers, false);
+            }
             if fetched.status.as_u16() >= 400 {
                 let after = fetched.headers.get_bytes("retry-after");
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
@@ -83,12 +104,12 @@ impl Sender {
         Ended { ticket: start.ticket, facts, outcome, share }
     }
 
-    /// Sends the request and gathers the body. What came is in `fetched`, also where an error follows.
-    async fn exchange(
+    /// Sends the request and gathers the body. What came is in `came`, also where an error follows.
+    pub(super) async fn exchange(
         &self,
         mut request: Request,
         deadline: Option<Instant>,
-        fetched: &mut Option<Fetched>,
+        came: &mut Came,
         share: &mut Share,
     ) -> Result<()> {
         let by_deadline = self.bound(&mut request, deadline);
@@ -96,14 +117,16 @@ impl Sender {
             ErrorKind::TimeoutTotal if by_deadline => error.with_kind(ErrorKind::TimeoutDeadline),
             _ => error,
         };
+        let sent = Instant::now();
         let mut response = self.session.execute(request).await.map_err(late)?;
+        came.latency = Some(sent.elapsed());
         let body = self.gather(&mut response, share, by_deadline).await;
         let Response { status, headers, url, history, .. } = response;
         let redirected = !history.is_empty();
         let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
-        *fetched = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
+        came.response = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
         body.map_err(late)?;
-        match fetched {
+        match &came.response {
             Some(fetched) if status.as_u16() >= 400 => Err(Error::of_status(status).with_url(&fetched.final_url)),
             _ => Ok(()),
         }

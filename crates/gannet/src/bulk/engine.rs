@@ -15,7 +15,7 @@ use super::attempt::{Attempt, Ended};
 use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
 use super::sink::Mark;
-use super::{BulkOptions, Outcome, Row, Sink, Source};
+use super::{BulkOptions, Learnt, Outcome, Row, Sink, Source};
 use crate::error::Error;
 use crate::request::Request;
 
@@ -80,6 +80,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let rules = ScheduleOptions {
             limits: options.limits.clone(),
             retry: options.retry.clone(),
+            polite: options.polite.clone(),
             batch: options.batch,
             deadline: options.deadline,
             max_parked: [source.max_parked(), sink.max_parked()].into_iter().flatten().min(),
@@ -111,7 +112,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             match self.schedule.poll(now.into_std()) {
                 Action::Start(start) => match self.row(start.row) {
                     Ok(row) => {
-                        let mark = self.mark(&row);
+                        let mark = self.mark(&row, start.attempt);
                         return Next::Start(Box::new(Attempt { row, start, mark }));
                     }
                     Err(error) => {
@@ -141,8 +142,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
-    /// An attempt is over: the row is finished, or will be started again.
-    pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) {
+    /// An attempt is over: the row is finished, or will be started again. Where the row is to be safe before another
+    /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`].
+    pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) -> Option<Mark> {
         let Ended { ticket, facts, outcome, share } = ended;
         if let Some(answered) = &outcome.response
             && let Some(delay) = self.retry.hold(&facts)
@@ -154,13 +156,26 @@ impl<S: Source, K: Sink> Engine<S, K> {
             self.sink().on_hold(host, delay);
         }
         let (index, attempt) = (ticket.row().index, ticket.attempt());
+        let mut mark = None;
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
-            Verdict::Finished => self.finish(outcome),
+            Verdict::Finished => {
+                self.finish(outcome);
+                mark = self.sink().on_pushed();
+                if mark.is_some() {
+                    self.schedule.hold_slot();
+                }
+            }
             Verdict::Retry { .. } => self.sink().on_retry(index, attempt),
             // It was never sent.
             Verdict::Requeued => self.sink().on_retry(index, attempt - 1),
         }
         drop(share);
+        mark
+    }
+
+    /// A row whose slot was held is safe.
+    pub(super) fn on_safe(&mut self) {
+        self.schedule.release_slot();
     }
 
     /// The rows that earlier runs finished are not asked again.
@@ -202,6 +217,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
     }
 
+    pub(super) fn learnt(&self) -> Vec<(String, Learnt)> {
+        self.schedule.learnt().map(|(host, learnt)| (host.to_owned(), learnt)).collect()
+    }
+
     pub(super) fn sink(&mut self) -> &mut K {
         self.sink.as_mut().expect("invariant: the sink is taken at the end only")
     }
@@ -211,10 +230,16 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.sink.take().expect("invariant: the sink is taken at the end only")
     }
 
-    /// What a request that must not be sent twice has to wait for.
-    fn mark(&mut self, row: &Row) -> Option<Mark> {
-        let is_repeatable = row.request.as_ref().is_ok_and(Request::is_repeatable);
-        if is_repeatable { None } else { self.sink().on_start(row.index) }
+    /// What a request that must not be sent twice has to wait for. Others only have their attempts counted, from the
+    /// second on: a kill must not grant a free one.
+    fn mark(&mut self, row: &Row, attempt: u32) -> Option<Mark> {
+        if !row.request.as_ref().is_ok_and(Request::is_repeatable) {
+            return self.sink().on_start(row.index);
+        }
+        if attempt > 1 {
+            self.sink().on_retry(row.index, attempt);
+        }
+        None
     }
 
     fn look_for_room(&mut self) {
@@ -261,6 +286,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };
+                // The attempt that was under way at a kill may have been the last: the row is owed an outcome.
+                let attempts = attempts.min(self.retry.attempts.saturating_sub(1));
                 self.schedule.on_row_again(place, host_key(request.url()), attempts, now.into_std());
                 self.put_in_hand(row);
             }

@@ -6,6 +6,7 @@
 //! [`Run`] with its own source and sink.
 
 mod attempt;
+mod copies;
 mod engine;
 mod fetch;
 mod memory;
@@ -24,8 +25,9 @@ pub use run::{Control, End, Finished, Run, Snapshot};
 pub use sink::Sink;
 pub use source::Source;
 
-pub use gannet_core::limit::{Limits, Rate, RateError};
+pub use gannet_core::limit::{Learnt, Limits, Rate, RateError};
 pub use gannet_core::retry::{Backoff, RetryPolicy, StatusSet, StatusSetError};
+pub use gannet_core::schedule::{HostReceipt, PolitenessOptions, ReceiptSummary};
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub struct BulkOptions {
     pub limits: Limits,
     /// Attempts (3), what is retried, backoff.
     pub retry: RetryPolicy,
+    /// What is found out about each host and adapted to, below the limits; on.
+    pub polite: PolitenessOptions,
     /// `total` of one attempt where neither the row nor the session sets one; 300 s.
     #[serde(with = "gannet_core::timeout::seconds::optional")]
     pub total: Option<Duration>,
@@ -66,6 +70,7 @@ impl Default for BulkOptions {
         BulkOptions {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            polite: PolitenessOptions::default(),
             total: Timeouts::bulk().total,
             deadline: None,
             batch: None,

@@ -9,14 +9,16 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use gannet_core::ErrorKind;
+use gannet_core::schedule::Ticket;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempt, Sender};
+use super::copies::Copies;
 use super::engine::{Engine, Next};
 use super::memory::Memory;
-use super::{BulkOptions, Prior, Sink, Source};
+use super::{BulkOptions, Learnt, Prior, ReceiptSummary, Sink, Source};
 use crate::alarm::later;
 use crate::session::Session;
 
@@ -85,6 +87,10 @@ pub struct Finished<K> {
     pub end: End,
     /// The last figures.
     pub snapshot: Snapshot,
+    /// What was done to each host.
+    pub receipt: ReceiptSummary,
+    /// What was learnt about hosts, for [`Run::teach`].
+    pub learnt: Vec<(String, Learnt)>,
 }
 
 struct Shared<S, K> {
@@ -123,6 +129,18 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
     #[must_use]
     pub fn resume(self, prior: Prior) -> Self {
         self.shared.lock().resume(prior, Instant::now());
+        self
+    }
+
+    /// Begins with what earlier runs learnt about hosts. To be called before [`Run::drive`].
+    #[must_use]
+    pub fn teach(self, hosts: impl IntoIterator<Item = (String, Learnt)>) -> Self {
+        let now = Instant::now().into_std();
+        let mut engine = self.shared.lock();
+        for (host, learnt) in hosts {
+            engine.schedule.teach(&host, learnt, now);
+        }
+        drop(engine);
         self
     }
 
@@ -189,6 +207,11 @@ impl Control {
         self.run.ask(Asked::Abort);
     }
 
+    /// What was learnt about hosts so far.
+    pub fn learnt(&self) -> Vec<(String, Learnt)> {
+        self.run.learnt()
+    }
+
     /// The figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.run.snapshot()
@@ -199,6 +222,7 @@ impl Control {
 trait Controlled: Send + Sync {
     fn ask(&self, what: Asked);
     fn snapshot(&self) -> Snapshot;
+    fn learnt(&self) -> Vec<(String, Learnt)>;
 }
 
 impl<S: Source, K: Sink> Controlled for Shared<S, K> {
@@ -208,6 +232,10 @@ impl<S: Source, K: Sink> Controlled for Shared<S, K> {
 
     fn snapshot(&self) -> Snapshot {
         self.lock().snapshot(Instant::now())
+    }
+
+    fn learnt(&self) -> Vec<(String, Learnt)> {
+        self.lock().learnt()
     }
 }
 
@@ -220,6 +248,16 @@ impl<S: Source, K: Sink> Shared<S, K> {
     /// What is in flight is of no use to anybody.
     fn must_end_now(&self) -> bool {
         matches!(self.lock().end, Some(End::FailFast | End::OutputFailed(_)))
+    }
+}
+
+impl<S: Source, K: Sink> Copies for Shared<S, K> {
+    fn may_copy(&self, ticket: &Ticket) -> bool {
+        self.lock().schedule.hedge(ticket, Instant::now().into_std())
+    }
+
+    fn on_copied(&self, ticket: &Ticket) {
+        self.lock().schedule.on_hedge_done(ticket, Instant::now().into_std());
     }
 }
 
@@ -270,10 +308,15 @@ fn start_workers<S: Source + 'static, K: Sink + 'static>(
 
 async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<Attempt>) {
     loop {
-        let ended = shared.sender.perform(*attempt).await;
+        let ended = shared.sender.perform(*attempt, &*shared).await;
+        let mark = shared.lock().on_ended(ended, Instant::now());
+        if let Some(mark) = mark {
+            // A failure is told by the sink itself.
+            let _ = mark.await;
+            shared.lock().on_safe();
+        }
         let now = Instant::now();
         let mut engine = shared.lock();
-        engine.on_ended(ended, now);
         if matches!(engine.end, Some(End::FailFast | End::OutputFailed(_))) {
             shared.signal.notify.notify_one();
             return;
@@ -350,7 +393,8 @@ async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>, drain_until: O
     let snapshot = engine.snapshot(Instant::now());
     let stopped = shared.signal.asked() != Asked::Nothing;
     let end = engine.end.take().unwrap_or(if stopped { End::Stopped } else { End::Complete });
-    Finished { sink: engine.take_sink(), end, snapshot }
+    let (receipt, learnt) = (engine.schedule.receipt(), engine.learnt());
+    Finished { sink: engine.take_sink(), end, snapshot, receipt, learnt }
 }
 
 fn resume_panic(worker: Result<(), tokio::task::JoinError>) {

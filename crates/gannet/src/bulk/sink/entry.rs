@@ -18,6 +18,8 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
     /// The hosts of the rows, one after another.
     pub(crate) names: String,
+    /// Somebody waits for it.
+    pub(crate) is_urgent: bool,
 }
 
 /// Something a run's state must know.
@@ -83,6 +85,7 @@ impl Batch {
         self.rows.shrink_to(most);
         self.entries.clear();
         self.entries.shrink_to(most / size_of::<Entry>());
+        self.is_urgent = false;
         self.names.clear();
         self.names.shrink_to(most);
     }

@@ -27,10 +27,12 @@ pub use histogram::Histogram;
 pub(crate) use hosts::host;
 pub use output::Output;
 pub use render::{BodyFormat, RowFormat};
+#[cfg(feature = "state")]
+pub(crate) use rows::Manner;
 pub use rows::{OrderedOptions, RowSink};
 pub use stats::{LatencyMs, SlowHost, Stats, Summary};
 #[cfg(feature = "state")]
-pub(crate) use writer::BatchWriter;
+pub(crate) use writer::{BatchWriter, Report};
 pub use writer::{Mark, RowWriter};
 
 use std::io;
@@ -48,6 +50,12 @@ pub trait Sink: Send {
     /// A request that must not be sent twice is about to be: it waits for what this gives, and is not sent where that
     /// is an error. Called before each of its attempts.
     fn on_start(&mut self, _index: u64) -> Option<Mark> {
+        None
+    }
+
+    /// Ready when what was pushed last can no longer be lost by a kill: its slot of the concurrency is given back only
+    /// then. `None` where there is nothing to wait for.
+    fn on_pushed(&mut self) -> Option<Mark> {
         None
     }
 

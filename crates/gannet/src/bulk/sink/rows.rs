@@ -12,12 +12,12 @@ use std::time::{Duration, SystemTime};
 
 use gannet_core::reorder::{Ready, Reorder};
 
-use super::entry::Entry;
+use super::entry::{Batch, Entry};
 use super::output::Output;
 use super::render::RowFormat;
 use super::spill::Spill;
 use super::stats::Stats;
-use super::writer::{Mark, RowWriter};
+use super::writer::{Level, Mark, RowWriter};
 use super::{Outcome, Sink};
 
 /// How rows are brought into the order of the input.
@@ -53,8 +53,21 @@ pub struct RowSink {
 /// How a state is told.
 #[derive(Clone, Copy, Debug)]
 struct Records {
-    /// Each row is committed as soon as the writer is free.
-    each_row: bool,
+    manner: Manner,
+    /// The batch that was pushed to last.
+    last: u64,
+}
+
+/// When a row can no longer be lost by a kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "state"), expect(dead_code, reason = "made by the state only"))]
+pub(crate) enum Manner {
+    /// When it is written.
+    Written,
+    /// When it is committed: it may have to wait for its turn.
+    Committed,
+    /// With its group, which is packed as one: nothing waits for that.
+    Packed,
 }
 
 impl RowSink {
@@ -85,10 +98,14 @@ impl RowSink {
     /// The writing thread cannot be started.
     #[cfg(feature = "state")]
     pub fn with_state(state: crate::bulk::state::RunState, format: RowFormat) -> io::Result<Self> {
-        let records = Some(Records { each_row: state.commits_each_row() });
-        let stats = state.stats();
-        // A commit takes two syncs whatever it holds: larger ones than where rows are only written.
-        let pace = super::writer::Pace { chunk: 1 << 20, ..super::writer::Pace::default() };
+        let (manner, stats) = (state.manner(), state.stats());
+        let records = Some(Records { manner, last: 0 });
+        let pace = match manner {
+            // Slots of the concurrency wait for the rows to be written.
+            Manner::Written | Manner::Committed => super::writer::Pace { gather: PROMPT, chunk: 1 << 20 },
+            // Small members pack badly.
+            Manner::Packed => super::writer::Pace { gather: PACKING, chunk: 1 << 20 },
+        };
         let writer = Some(RowWriter::start(state.into_writer(), pace)?);
         Ok(RowSink { format, stats, writer, ordered: None, records })
     }
@@ -97,7 +114,7 @@ impl RowSink {
         let writer = self.writer.as_ref().filter(|_| self.records.is_some())?;
         // What failed is told by the mark, and by the next push.
         let batch = writer.push_batch(urgent, |batch| batch.entries.push(entry)).unwrap_or(u64::MAX);
-        Some(writer.mark(batch))
+        Some(writer.mark(batch, Level::Committed))
     }
 
     /// What came so far.
@@ -120,6 +137,15 @@ impl Sink for RowSink {
         self.record(true, Entry::Started(index))
     }
 
+    fn on_pushed(&mut self) -> Option<Mark> {
+        let (writer, records) = (self.writer.as_ref()?, self.records?);
+        match records.manner {
+            Manner::Written => Some(writer.mark(records.last, Level::Written)),
+            Manner::Committed => Some(writer.mark(records.last, Level::Committed)),
+            Manner::Packed => None,
+        }
+    }
+
     fn on_retry(&mut self, index: u64, attempts: u32) {
         self.record(false, Entry::Waiting(index, attempts));
     }
@@ -140,11 +166,11 @@ impl Sink for RowSink {
         let Some(writer) = &self.writer else {
             return Ok(());
         };
-        if let Some(Records { each_row }) = self.records {
+        if let Some(records) = &mut self.records {
             let format = self.format;
-            let pushed =
-                writer.push_batch(each_row, |batch| batch.push_row(&outcome, |out| format.render(&outcome, out)));
-            return pushed.map(|_| ());
+            let fill = |batch: &mut Batch| batch.push_row(&outcome, |out| format.render(&outcome, out));
+            records.last = writer.push_batch(false, fill)?;
+            return Ok(());
         }
         match &mut self.ordered {
             None => writer.push(|out| self.format.render(&outcome, out)),
@@ -248,6 +274,12 @@ impl Ordered {
     }
 }
 
+/// How long rows gather where slots wait for them: little beside a request, much beside a system call.
+#[cfg(feature = "state")]
+const PROMPT: Duration = Duration::from_millis(1);
+/// How long rows gather to be packed.
+#[cfg(feature = "state")]
+const PACKING: Duration = Duration::from_millis(250);
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
 /// Spilled rows are kept in files of about this size.

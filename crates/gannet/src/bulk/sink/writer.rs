@@ -52,6 +52,9 @@ impl RowWriter {
             let ending = Ending(ours);
             // Closed before the end is told.
             let mut target = target;
+            if let Err(error) = target.begin(Report(ending.0.clone())) {
+                return ending.0.lock().fail(&error);
+            }
             ending.0.run(&mut *target);
         })?;
         Ok(RowWriter { shared, thread: Some(thread) })
@@ -77,11 +80,11 @@ impl RowWriter {
             return Err(failure.to_error());
         }
         fill(&mut state.pending);
-        state.urgent |= urgent;
+        state.pending.is_urgent |= urgent;
         let number = state.taken + 1;
         let is_due = match state.sleep {
             Sleep::Awake => false,
-            Sleep::Gathering => state.urgent || state.pending.rows.len() >= self.shared.pace.chunk,
+            Sleep::Gathering => state.pending.is_urgent || state.pending.rows.len() >= self.shared.pace.chunk,
             Sleep::Idle => !state.pending.is_empty(),
         };
         if is_due {
@@ -92,9 +95,9 @@ impl RowWriter {
         Ok(number)
     }
 
-    /// Ready when the batch of this number is written.
-    pub(crate) fn mark(&self, batch: u64) -> Mark {
-        Mark { shared: self.shared.clone(), batch }
+    /// Ready when the batch of this number is as safe as that.
+    pub(crate) fn mark(&self, batch: u64, level: Level) -> Mark {
+        Mark { shared: self.shared.clone(), batch, level }
     }
 
     /// Whether less than half a mebibyte waits to be written.
@@ -157,9 +160,26 @@ impl Drop for RowWriter {
 
 /// What the thread does with what was gathered.
 pub(crate) trait BatchWriter: Send {
-    /// Writes the batch. Gives how many bytes of whole rows came to be in the output, also beside an error, after
-    /// which nothing more is written.
-    fn write(&mut self, batch: &mut Batch) -> (u64, io::Result<()>);
+    /// On the thread, before the first batch.
+    ///
+    /// # Errors
+    /// It cannot write.
+    fn begin(&mut self, _report: Report) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Writes the batch of this number. Gives how many bytes of whole rows came to be in the output, also beside an
+    /// error, after which nothing more is written.
+    fn write(&mut self, batch: &mut Batch, number: u64) -> (u64, io::Result<()>);
+
+    /// Whether it reports by itself what is committed; else that is what is written.
+    fn commits(&self) -> bool {
+        false
+    }
+
+    /// Waits until what is written is committed.
+    #[cfg(test)]
+    fn settle(&mut self) {}
 
     /// Everything is written.
     ///
@@ -171,7 +191,7 @@ pub(crate) trait BatchWriter: Send {
 }
 
 impl BatchWriter for Target {
-    fn write(&mut self, batch: &mut Batch) -> (u64, io::Result<()>) {
+    fn write(&mut self, batch: &mut Batch, _number: u64) -> (u64, io::Result<()>) {
         let (written, result) = self.write_rows(&batch.rows);
         (written as u64, result)
     }
@@ -192,11 +212,54 @@ impl Default for Pace {
     }
 }
 
-/// Ready when the batch it stands for is written. Dropping it changes nothing.
+/// How safe a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// In the output: no kill of the process loses it.
+    Written,
+    /// In the state too.
+    Committed,
+}
+
+/// Ready when what it stands for is safe. Dropping it changes nothing.
 #[derive(Debug)]
 pub struct Mark {
     shared: Arc<Shared>,
     batch: u64,
+    level: Level,
+}
+
+/// Tells what became of batches after they were written.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "state"), expect(dead_code, reason = "a state reports by it"))]
+pub(crate) struct Report(Arc<Shared>);
+
+#[cfg(feature = "state")]
+impl Report {
+    /// The batches up to this one are committed.
+    pub(crate) fn committed(&self, batch: u64) {
+        let mut state = self.0.lock();
+        state.committed = state.committed.max(batch);
+        let marks = state.take_marks();
+        drop(state);
+        marks.for_each(Waker::wake);
+    }
+
+    /// Tells nobody.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Report {
+        Report(Arc::default())
+    }
+
+    /// Nothing more can be committed.
+    pub(crate) fn failed(&self, error: &io::Error) {
+        let mut state = self.0.lock();
+        state.fail(error);
+        let waker = state.waker.take();
+        let marks = std::mem::take(&mut state.marks);
+        drop(state);
+        waker.into_iter().chain(marks.into_iter().map(|(.., waker)| waker)).for_each(Waker::wake);
+    }
 }
 
 impl Future for Mark {
@@ -204,7 +267,7 @@ impl Future for Mark {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.shared.lock();
-        if state.written_batches >= self.batch {
+        if state.is_safe(self.level, self.batch) {
             return Poll::Ready(Ok(()));
         }
         if let Some(failure) = &state.failure {
@@ -213,9 +276,7 @@ impl Future for Mark {
         if state.ended {
             return Poll::Ready(Err(io::Error::other("the output was closed before")));
         }
-        if !state.marks.iter().any(|known| known.will_wake(cx.waker())) {
-            state.marks.push(cx.waker().clone());
-        }
+        state.marks.push((self.level, self.batch, cx.waker().clone()));
         Poll::Pending
     }
 }
@@ -242,14 +303,13 @@ struct Shared {
 struct State {
     /// Whole rows that wait to be written, and what is to be known beside them.
     pending: Batch,
-    /// They are to be written as soon as the thread is free.
-    urgent: bool,
     sleep: Sleep,
-    /// How many batches the thread has taken, and how many of them are written.
+    /// How many batches the thread has taken, how many of them are written, and how many committed.
     taken: u64,
     written_batches: u64,
-    /// Who waits for a batch.
-    marks: Vec<Waker>,
+    committed: u64,
+    /// Who waits for a batch, and for how much.
+    marks: Vec<(Level, u64, Waker)>,
     /// Nothing more will be pushed.
     closing: bool,
     ended: bool,
@@ -274,6 +334,22 @@ impl State {
     fn fail(&mut self, error: &io::Error) {
         self.failure = Some(Failure::from(error));
         self.pending = Batch::default();
+    }
+
+    fn is_safe(&self, level: Level, batch: u64) -> bool {
+        match level {
+            Level::Written => self.written_batches >= batch,
+            Level::Committed => self.committed >= batch,
+        }
+    }
+
+    /// Those whose wait is over.
+    fn take_marks(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let all = std::mem::take(&mut self.marks);
+        let (over, left) = all.into_iter().partition(|(level, batch, _)| self.is_safe(*level, *batch));
+        self.marks = left;
+        let over: Vec<_> = over;
+        over.into_iter().map(|(.., waker)| waker)
     }
 
     fn wait(&mut self, cx: &Context<'_>) {
@@ -305,17 +381,24 @@ impl Shared {
         let mut batch = Batch::default();
         let mut last_write = None;
         while self.next_batch(&mut batch, last_write) {
-            let (whole, result) = target.write(&mut batch);
+            let number = self.lock().taken;
+            let (whole, result) = target.write(&mut batch, number);
             let mut state = self.lock();
             state.written += whole;
             if let Err(error) = result {
                 state.fail(&error);
                 return;
             }
-            state.written_batches = state.taken;
-            let marks = std::mem::take(&mut state.marks);
+            if state.failure.is_some() {
+                return;
+            }
+            state.written_batches = number;
+            if !target.commits() {
+                state.committed = number;
+            }
+            let marks = state.take_marks();
             drop(state);
-            marks.into_iter().for_each(Waker::wake);
+            marks.for_each(Waker::wake);
             last_write = Some(Instant::now());
             batch.clear(KEPT_CHUNKS * self.pace.chunk);
         }
@@ -328,7 +411,7 @@ impl Shared {
     fn next_batch(&self, batch: &mut Batch, last_write: Option<Instant>) -> bool {
         let mut state = self.lock();
         loop {
-            if state.pending.rows.len() >= self.pace.chunk || state.closing || state.urgent {
+            if state.pending.rows.len() >= self.pace.chunk || state.closing || state.pending.is_urgent {
                 break;
             }
             let rest = last_write.map_or(Duration::ZERO, |at| self.pace.gather.saturating_sub(at.elapsed()));
@@ -344,7 +427,6 @@ impl Shared {
             }
         }
         state.sleep = Sleep::Awake;
-        state.urgent = false;
         let had_room = self.has_room(&state);
         std::mem::swap(&mut state.pending, batch);
         state.taken += u64::from(!batch.is_empty());
@@ -372,7 +454,7 @@ impl Drop for Ending {
         let marks = std::mem::take(&mut state.marks);
         drop(state);
         self.0.end.notify_all();
-        waker.into_iter().chain(marks).for_each(Waker::wake);
+        waker.into_iter().chain(marks.into_iter().map(|(.., waker)| waker)).for_each(Waker::wake);
     }
 }
 

@@ -26,7 +26,7 @@ impl Clock {
     pub(super) fn until(&self, delay: Duration, since: SystemTime) -> (u64, u64, u64) {
         let passed = SystemTime::now().duration_since(since).unwrap_or_default().min(delay);
         let asked = millis(delay);
-        (asked, unix(since).saturating_add(asked), uptime().saturating_add(millis(delay - passed)))
+        (asked, unix(since).saturating_add(asked), uptime().saturating_add(millis(delay - passed) + STEP))
     }
 
     /// How much of it is left.
@@ -40,6 +40,9 @@ impl Clock {
         )
     }
 }
+
+/// The time since the start is told in steps of this many milliseconds: what ends within one ends behind it.
+const STEP: u64 = 10;
 
 fn left(asked: u64, until: u64, now: u64, until_boot: Option<u64>, uptime: u64) -> Duration {
     let left = match until_boot {

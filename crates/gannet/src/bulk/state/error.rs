@@ -57,13 +57,22 @@ impl StateError {
             Some(FileLockingProtocolFailed) => cannot_lock(path, &error.to_string()),
             Some(CannotOpen) => StateError::new(Reason::Io, format!("{shown}: it cannot be opened: {error}")),
             // No such table or column: somebody else's file, or a page that was lost.
-            _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => StateError::new(
+            _ if is_not_ours(error) => StateError::new(
                 Reason::Damaged,
                 format!("{shown}: it is no whole state of a run ({error}); start over with --fresh"),
             ),
             _ => StateError::new(Reason::Io, format!("{shown}: {error}")),
         }
     }
+}
+
+/// What says that tables or values are not what was written.
+fn is_not_ours(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError};
+    matches!(
+        error,
+        SqlInputError { .. } | FromSqlConversionFailure(..) | InvalidColumnType(..) | IntegralValueOutOfRange(..)
+    )
 }
 
 /// The file system cannot lock the state.

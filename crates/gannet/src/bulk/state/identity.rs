@@ -77,7 +77,7 @@ impl Identity {
 
 impl Setting {
     fn tell_before(&self) -> String {
-        if self.values.is_some() { self.tell() } else { "given with another value".to_owned() }
+        if self.values.is_some() { self.tell() } else { "given (its value is not kept)".to_owned() }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             changes,
             [
                 "--method was PUT, and is POST",
-                "--header was given with another value, and is another value",
+                "--header was given (its value is not kept), and is another value",
                 "--no-follow was given, and is not given",
                 "--ordered was not given, and is given",
             ]

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use gannet_core::ErrorKind;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params};
 
 use super::clock::Clock;
 use super::identity::{Identity, Setting};
 use super::schema;
 use super::{Durability, StateError};
 use crate::bulk::prior::{Bits, Pending};
-use crate::bulk::sink::{Done, Entry};
+use crate::bulk::sink::{Batch, Done, Entry};
 
 /// The connection of the one process that writes.
 #[derive(Debug)]
@@ -97,54 +97,30 @@ impl Journal {
     }
 
     /// Writes what happened, and the other figures with it, as one transaction.
-    pub(super) fn commit(&mut self, page: &Page<'_>) -> Sql<()> {
+    pub(super) fn commit(&mut self, table: Table, pages: &[Page], cookies: Option<&str>) -> Sql<()> {
         let transaction = self.db.transaction()?;
-        let (db, pending, lost) = (&*transaction, &mut self.pending, &mut self.lost);
-        let mut names = page.names;
-        for entry in page.entries {
-            match entry {
-                Entry::Done(done) => {
-                    let (host, rest) = names.split_at(done.host);
-                    names = rest;
-                    insert_done(db, page.table, done, host)?;
-                    if pending.remove(&done.index) {
-                        delete_pending(db, done.index)?;
-                    }
-                    if lost.remove(done.index) {
-                        delete_lost(db, done.index)?;
-                    }
-                }
-                Entry::Started(index) => {
-                    pending.insert(*index);
-                    put_started(db, *index)?;
-                }
-                Entry::Waiting(index, 0) => {
-                    pending.remove(index);
-                    delete_pending(db, *index)?;
-                }
-                Entry::Waiting(index, attempts) => {
-                    if lost.remove(*index) {
-                        delete_lost(db, *index)?;
-                    }
-                    pending.insert(*index);
-                    put_waiting(db, *index, *attempts)?;
-                }
-                Entry::Hold(host, delay, since) => put_hold(db, &self.clock, host, *delay, *since)?,
-                Entry::End(rows) => put(db, "input_rows", rows)?,
-            }
+        for page in pages {
+            write_page(&transaction, table, page, (&self.clock, &mut self.pending, &mut self.lost))?;
         }
-        for (index, row) in page.held {
-            db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
-                .execute(params![index, row])?;
+        if let Some(cookies) = cookies {
+            put(&transaction, "cookies", &cookies)?;
         }
-        if let Some(next) = page.forget_held_before {
-            db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
+        if let Some(page) = pages.last() {
+            put(&transaction, table.end(), &page.end)?;
         }
-        if let Some(cookies) = &page.cookies {
-            put(db, "cookies", cookies)?;
-        }
-        put(db, page.table.end(), &page.end)?;
         transaction.commit()
+    }
+    /// Whether every row of the input is done.
+    pub(super) fn is_complete(&self) -> Sql<bool> {
+        let rows: Option<u64> = get(&self.db, "input_rows")?;
+        let done: u64 = self.db.query_row("SELECT count(*) FROM outcome", [], |row| row.get(0))?;
+        Ok(rows == Some(done))
+    }
+
+    /// Everything committed so far is in the file itself.
+    pub(super) fn checkpoint(&self) -> Result<(), StateError> {
+        let done = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        done.map_err(|error| self.error(&error))
     }
 
     /// Rows that were read back from the output, with how far it goes; those of `turned` have had their turn.
@@ -200,37 +176,35 @@ impl Journal {
         Ok(all.into_iter().filter(|(_, left)| !left.is_zero()).collect())
     }
 
-    /// A row that waits for its turn.
-    pub(super) fn held_row(&self, index: u64) -> Sql<Vec<u8>> {
-        self.db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
-    }
-
     pub(super) fn identity(&self) -> Sql<Identity> {
         let mut statement = self.db.prepare("SELECT name, value, digest, fixed FROM setting ORDER BY name")?;
         let settings = statement.query_map([], |row| {
             let values: Option<String> = row.get(1)?;
-            let values = values.and_then(|text| serde_json::from_str(&text).ok());
+            let values = values.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()?;
             Ok(Setting { name: row.get(0)?, values, digest: row.get(2)?, fixed: row.get(3)? })
         })?;
         let settings = settings.collect::<Sql<Vec<Setting>>>()?;
         let inputs: Option<String> = get(&self.db, "inputs")?;
-        let inputs = inputs.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let inputs = inputs.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(unreadable))?;
         Ok(Identity { settings, inputs })
     }
 }
 
-/// What one commit writes.
-pub(super) struct Page<'a> {
-    pub(super) table: Table,
-    pub(super) entries: &'a [Entry],
-    pub(super) names: &'a str,
-    /// Rows that wait for their turn and were not written down before.
-    pub(super) held: &'a [(u64, &'a [u8])],
+/// What was written at once, to be committed.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Its entries and names; its rows are in the output already.
+    pub(super) batch: Batch,
+    /// Rows that wait for their turn.
+    pub(super) held: Vec<(u64, Vec<u8>)>,
     /// Rows below this one have had their turn.
     pub(super) forget_held_before: Option<u64>,
-    pub(super) cookies: Option<String>,
+    /// Whether rows came to be in the output.
+    pub(super) has_rows: bool,
     /// How long the output is, in whole rows.
     pub(super) end: u64,
+    /// The number of the batch.
+    pub(super) number: u64,
 }
 
 impl Table {
@@ -265,6 +239,11 @@ impl Table {
     }
 }
 
+/// Text that was written as JSON and is none any more.
+fn unreadable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+}
+
 /// A figure of the run.
 pub(super) fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Sql<Option<T>> {
     db.prepare_cached("SELECT value FROM run WHERE name = ?")?.query_row([name], |row| row.get(0)).optional()
@@ -296,9 +275,63 @@ pub(super) fn create(db: &Connection, identity: &Identity, empty_output: bool) -
     put(db, "empty_output", &empty_output)
 }
 
-fn insert_done(db: &Connection, table: Table, done: &Done, host: &str) -> Sql<()> {
+/// A finished row that waits for its turn.
+pub(super) fn held_row(db: &Connection, index: u64) -> Sql<Vec<u8>> {
+    db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
+}
+
+type Followed<'a> = (&'a Clock, &'a mut HashSet<u64>, &'a mut Bits);
+
+fn write_page(db: &Connection, table: Table, page: &Page, followed: Followed<'_>) -> Sql<()> {
+    let (clock, pending, lost) = followed;
+    // Held over the rows: looking it up for each costs as much as a tenth of the row.
+    let mut insert = db.prepare_cached(table.insert())?;
+    let mut names = page.batch.names.as_str();
+    for entry in &page.batch.entries {
+        match entry {
+            Entry::Done(done) => {
+                let (host, rest) = names.split_at(done.host);
+                names = rest;
+                insert_done(&mut insert, done, host)?;
+                if pending.remove(&done.index) {
+                    delete_pending(db, done.index)?;
+                }
+                if lost.remove(done.index) {
+                    delete_lost(db, done.index)?;
+                }
+            }
+            Entry::Started(index) => {
+                pending.insert(*index);
+                put_started(db, *index)?;
+            }
+            Entry::Waiting(index, 0) => {
+                pending.remove(index);
+                delete_pending(db, *index)?;
+            }
+            Entry::Waiting(index, attempts) => {
+                if lost.remove(*index) {
+                    delete_lost(db, *index)?;
+                }
+                pending.insert(*index);
+                put_waiting(db, *index, *attempts)?;
+            }
+            Entry::Hold(host, delay, since) => put_hold(db, clock, host, *delay, *since)?,
+            Entry::End(rows) => put(db, "input_rows", rows)?,
+        }
+    }
+    for (index, row) in &page.held {
+        db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
+            .execute(params![index, row])?;
+    }
+    if let Some(next) = page.forget_held_before {
+        db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
+    }
+    Ok(())
+}
+
+fn insert_done(insert: &mut Statement<'_>, done: &Done, host: &str) -> Sql<()> {
     let micros = u64::try_from(done.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
-    db.prepare_cached(table.insert())?.execute(params![
+    insert.execute(params![
         done.index,
         done.status,
         done.error.map(ErrorKind::as_str),

@@ -6,6 +6,7 @@
 //! time writes, held off by a lock on the file; any other may read ([`Status`]).
 
 mod clock;
+mod committer;
 mod data;
 mod error;
 mod identity;
@@ -70,7 +71,19 @@ fn beside(out: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The state that belongs to an output.
+/// The state that belongs to an output. That of a symbolic link is its target's, so that two names of one output have
+/// one state.
 pub fn path_of(out: &Path) -> PathBuf {
-    beside(out, "state")
+    beside(&resolved(out), "state")
+}
+
+/// The file that is meant, also where it is not there yet.
+fn resolved(out: &Path) -> PathBuf {
+    let mut path = out.to_owned();
+    // As many links as the kernel follows (path_resolution(7)).
+    for _ in 0..40 {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().map_or_else(|| target.clone(), |dir| dir.join(&target));
+    }
+    path
 }

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 
 use gannet_core::ErrorKind;
 
+use super::committer::{Commits, Cookies};
 use super::data::{DataFile, sync_dir};
 use super::error::{Reason, StateError, cannot_lock};
 use super::identity::Identity;
 use super::journal::{self, Journal, Table, get, put};
-use super::recorder::{Cookies, Recorder, Turns};
+use super::recorder::{Committing, Recorder, Turns};
 use super::recover::{Known, Recovered, recover};
 use super::{Durability, Lock, beside, merge, path_of, schema};
 use crate::bulk::Prior;
 use crate::bulk::prior::Bits;
-use crate::bulk::sink::{BatchWriter, Codec, Stats};
+use crate::bulk::sink::{BatchWriter, Codec, Manner, Stats};
 use crate::session::Session;
 
 /// A state that is open and locked, and may be anybody's still: what it is known by is to be compared first.
@@ -112,6 +113,8 @@ impl Opening {
         if is_new {
             let empty_output = self.out.symlink_metadata().is_ok();
             self.journal.transaction(|db| journal::create(db, identity, empty_output))?;
+            // Out of the log, whose first damaged frame hides all behind it.
+            self.journal.checkpoint()?;
             remove(&beside(&self.out, "retry"))?;
             remove(&beside(&self.out, "merge"))?;
         }
@@ -237,7 +240,7 @@ impl Opening {
                 for index in known.held.iter() {
                     in_output.remove(index);
                 }
-                Some(Turns::new(in_output, known.held.iter(), memory))
+                Some(Turns::new(in_output, known.held.clone(), memory, path_of(&self.out)))
             }
             None if table == Table::Outcome => {
                 self.release(&known.held, &mut data)?;
@@ -258,15 +261,13 @@ impl Opening {
         prior.failed = stats.errors.iter().map(|(kind, count)| (*kind, *count)).collect::<Vec<(ErrorKind, u64)>>();
         prior.done = known.done;
         let notes = notes(&self.out, &recovered);
-        let recorder = Recorder {
-            journal: self.journal,
-            data,
-            table,
-            durability: self.durability,
-            ordered,
-            cookies: None,
-            lock: self.lock,
+        let synced = match self.durability {
+            Durability::Os => None,
+            _ => Some((data.reader().map_err(|error| StateError::io(&self.out, &error))?, data.path().to_owned())),
         };
+        let commits = Commits { journal: self.journal, table, synced, cookies: None };
+        let committing = Committing::NotYet(Box::new(commits));
+        let recorder = Recorder { data, table, durability: self.durability, ordered, committing, lock: self.lock };
         Ok(Opened { state: RunState { recorder, stats }, prior, notes })
     }
 
@@ -276,7 +277,7 @@ impl Opening {
         let (mut rows, mut released) = (Vec::new(), Vec::new());
         let mut waiting = held.iter().peekable();
         while let Some(index) = waiting.next() {
-            rows.extend(self.journal.held_row(index).map_err(failed)?);
+            rows.extend(journal::held_row(&self.journal.db, index).map_err(failed)?);
             released.push(index);
             if rows.len() >= RELEASED_AT_ONCE || waiting.peek().is_none() {
                 let written = data.append(&rows).and_then(|()| data.sync());
@@ -311,18 +312,25 @@ impl RunState {
     /// # Errors
     /// The state cannot be read.
     pub fn keep_cookies(&mut self, session: &Session) -> Result<(), StateError> {
-        let journal = &self.recorder.journal;
+        let Committing::NotYet(commits) = &mut self.recorder.committing else { return Ok(()) };
+        let journal = &commits.journal;
         let kept: Option<String> = get(&journal.db, "cookies").map_err(|error| journal.error(&error))?;
         let mut jar = session.cookies();
         jar.restore(kept.and_then(|text| serde_json::from_str::<Vec<_>>(&text).ok()).unwrap_or_default());
         let changes = jar.changes();
         drop(jar);
-        self.recorder.cookies = Some(Cookies { session: session.clone(), changes, written: None });
+        commits.cookies = Some(Cookies { session: session.clone(), changes, written: None });
         Ok(())
     }
 
-    pub(crate) fn commits_each_row(&self) -> bool {
-        self.recorder.durability == Durability::Row
+    /// How its rows are handed on.
+    pub(crate) fn manner(&self) -> Manner {
+        let Recorder { data, ordered, .. } = &self.recorder;
+        match (data.codec(), ordered) {
+            (Codec::Plain, None) => Manner::Written,
+            (Codec::Plain, Some(_)) => Manner::Committed,
+            _ => Manner::Packed,
+        }
     }
 
     /// What earlier runs came to.

@@ -80,7 +80,7 @@ impl Status {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, StateError> {
+pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     if path.symlink_metadata().is_err() {
         return Err(StateError::new(
             Reason::Alone,
@@ -126,31 +126,26 @@ fn read(db: &Connection) -> Sql<Status> {
     })
 }
 
-/// The figures of all rows of a table, as a run counts them.
+/// The figures of all rows of a table, as a run counts them. Added up here: grouped by SQLite, the rows would be sorted,
+/// in memory.
 pub(super) fn stats(db: &Connection, table: Table) -> Sql<Stats> {
     let mut stats = Stats::default();
-    let mut statement = db.prepare(&format!(
-        "SELECT error_kind, status, count(*), total(bytes), total(attempts), total(max(attempts, 1) - 1)
-         FROM {} GROUP BY error_kind, status",
-        table.name()
-    ))?;
-    let mut groups = statement.query([])?;
-    while let Some(group) = groups.next()? {
-        let kind: Option<String> = group.get(0)?;
-        let status: Option<u16> = group.get(1)?;
-        let rows = group.get::<_, u64>(2)?;
-        let total = |column: usize| group.get::<_, f64>(column).map(|total| total as u64);
-        stats.rows += rows;
-        match kind.as_deref().map(known_kind) {
-            None => stats.ok += rows,
-            Some(kind) => *stats.errors.entry(kind).or_default() += rows,
+    let mut statement = db.prepare(&format!("SELECT error_kind, status, bytes, attempts FROM {}", table.name()))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let kind = row.get_ref(0)?.as_str_or_null()?.map(known_kind);
+        let attempts = row.get::<_, u64>(3)?;
+        stats.rows += 1;
+        match kind {
+            None => stats.ok += 1,
+            Some(kind) => *stats.errors.entry(kind).or_default() += 1,
         }
-        if let Some(status) = status {
-            *stats.statuses.entry(status).or_default() += rows;
+        if let Some(status) = row.get(1)? {
+            *stats.statuses.entry(status).or_default() += 1;
         }
-        stats.bytes += total(3)?;
-        stats.attempts += total(4)?;
-        stats.retries += total(5)?;
+        stats.bytes += row.get::<_, Option<u64>>(2)?.unwrap_or_default();
+        stats.attempts += attempts;
+        stats.retries += attempts.saturating_sub(1);
     }
     Ok(stats)
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::bulk::Outcome;
-use crate::bulk::sink::{Batch, BatchWriter, Codec, RowFormat, RowReader};
+use crate::bulk::sink::{Batch, BatchWriter, Codec, Report, RowFormat, RowReader};
 
 /// A directory with an output.
 struct Place {
@@ -47,7 +47,7 @@ impl Place {
 
     /// A whole run over these rows, in batches; every third row fails.
     fn complete(&self, batches: &[&[u64]]) {
-        let mut writer = self.open(None).state.into_writer();
+        let mut writer = begun(self.open(None).state);
         for rows in batches {
             write(&mut *writer, batch(rows, 1));
         }
@@ -137,9 +137,18 @@ fn rendered(rows: &[u64]) -> Vec<u8> {
     batch(rows, 1).rows
 }
 
+/// What writes, with its thread.
+fn begun(state: RunState) -> Box<dyn BatchWriter> {
+    let mut writer = state.into_writer();
+    writer.begin(Report::to_nobody()).unwrap();
+    writer
+}
+
 #[track_caller]
 fn write(writer: &mut dyn BatchWriter, mut batch: Batch) {
-    writer.write(&mut batch).1.unwrap();
+    // Numbers count from 1; these tests wait for each by itself.
+    writer.write(&mut batch, 1).1.unwrap();
+    writer.settle();
 }
 
 /// Index and attempts of each row that can be read, in the order of the file; of a torn member too.

@@ -106,3 +106,17 @@ async fn on_several_threads_a_small_pool_serves_many_requests_and_loses_no_slot(
     assert_eq!((pool.open, pool.waiting), (pool.idle, 0));
     assert!(pool.open <= 6, "{pool:?}");
 }
+
+#[tokio::test]
+async fn a_rate_that_is_not_known_is_found_with_few_refusals_and_kept_from_then_on() {
+    let origin = Origin::start().await.unwrap();
+    // A burst of 100 and a second's pause; then 100 a second: 500 rows take 4 s at best.
+    let urls: Vec<String> = (0..500).map(|n| origin.url(&format!("/limited?rate=100&burst=100&n={n}"))).collect();
+    let started = std::time::Instant::now();
+    let outcomes = session().fetch_all(&urls).options(quick()).await;
+    assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
+    let limited = origin.stats().limited;
+    assert!(limited.refused <= 25, "{} of 500 were refused", limited.refused);
+    assert_eq!(limited.early_after_grace, 0);
+    assert!(started.elapsed().as_secs_f64() < 12.0, "{:?}", started.elapsed());
+}

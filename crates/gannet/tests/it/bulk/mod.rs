@@ -2,6 +2,7 @@
 
 mod doors;
 mod faults;
+mod hedge;
 mod limits;
 mod retries;
 #[cfg(feature = "state")]

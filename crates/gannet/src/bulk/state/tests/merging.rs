@@ -10,12 +10,12 @@ fn retried(place: &Place) -> (Files, Files) {
     place.complete(&[&[0, 6, 1], &[2, 3, 4, 5]]);
     let opened = place.retry(Some("error_kind = 'closed' and idx < 5"));
     assert_eq!((opened.prior.wanted(), opened.prior.done()), (Some(2), 0));
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     write(&mut *writer, batch(&[4], 2));
     write(&mut *writer, batch(&[1], 2));
     drop(writer);
     let before = place.save();
-    place.retry(None).state.into_writer().finish().unwrap();
+    begun(place.retry(None).state).finish().unwrap();
     let after = place.save();
     place.restore(&before);
     (before, after)
@@ -78,7 +78,7 @@ fn a_merge_that_is_killed_at_any_step_is_done_by_the_next_command() {
 fn a_retry_that_is_killed_goes_on_and_nothing_else_does_meanwhile() {
     let place = Place::new("rows.jsonl");
     place.complete(&[&[0, 6, 1], &[2, 3, 4, 5]]);
-    let mut writer = place.retry(Some("not ok")).state.into_writer();
+    let mut writer = begun(place.retry(Some("not ok")).state);
     write(&mut *writer, batch(&[4], 2));
     writer.finish().unwrap();
     drop(writer);
@@ -94,7 +94,7 @@ fn a_retry_that_is_killed_goes_on_and_nothing_else_does_meanwhile() {
     std::io::Write::write_all(&mut file, &[&batch(&[1], 2).rows[..], b"{\"index\":"].concat()).unwrap();
     let opened = place.retry(None);
     assert_eq!((opened.prior.wanted(), opened.prior.done()), (Some(2), 2));
-    opened.state.into_writer().finish().unwrap();
+    begun(opened.state).finish().unwrap();
     assert_merged(&place);
     assert!(place.begin().retry(None).unwrap_err().to_string().contains("no retry is under way"));
 }
@@ -125,16 +125,16 @@ fn a_condition_is_sql_and_can_change_nothing() {
 #[test]
 fn rows_that_wait_for_their_turn_come_before_a_retry() {
     let place = Place::new("rows.jsonl");
-    let mut writer = place.open(Some(1000)).state.into_writer();
+    let mut writer = begun(place.open(Some(1000)).state);
     write(&mut *writer, batch(&[0, 1, 3], 1));
     drop(writer);
     let refused = place.begin().retry(Some("not ok")).unwrap_err();
     assert!(refused.to_string().contains("finish the run first"), "{refused}");
-    let mut writer = place.open(Some(1000)).state.into_writer();
+    let mut writer = begun(place.open(Some(1000)).state);
     write(&mut *writer, batch(&[2], 1));
     writer.finish().unwrap();
     drop(writer);
-    let mut writer = place.retry(Some("not ok")).state.into_writer();
+    let mut writer = begun(place.retry(Some("not ok")).state);
     write(&mut *writer, batch(&[1], 2));
     writer.finish().unwrap();
     assert_eq!(place.rows(), [(0, 1), (1, 2), (2, 1), (3, 1)], "and the order stays");
@@ -143,19 +143,19 @@ fn rows_that_wait_for_their_turn_come_before_a_retry() {
 #[test]
 fn a_retry_of_a_run_that_is_not_whole_leaves_the_rest_to_it() {
     let place = Place::new("rows.jsonl");
-    let mut writer = place.open(None).state.into_writer();
+    let mut writer = begun(place.open(None).state);
     write(&mut *writer, batch(&[0, 1, 5], 1));
     drop(writer);
     place.append(&rendered(&[4]));
     // Row 4 was not known to the state, and is one that failed.
-    let mut writer = place.retry(Some("not ok")).state.into_writer();
+    let mut writer = begun(place.retry(Some("not ok")).state);
     write(&mut *writer, batch(&[4, 1], 2));
     writer.finish().unwrap();
     drop(writer);
     assert_eq!(place.rows(), [(0, 1), (1, 2), (5, 1), (4, 2)]);
     let opened = place.open(None);
     assert_eq!(done(&opened, 8), [0, 1, 4, 5]);
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     write(&mut *writer, batch(&[2, 3], 1));
     writer.finish().unwrap();
     assert_eq!(place.rows().len(), 6);
@@ -169,7 +169,7 @@ fn a_merge_keeps_the_mode_of_the_output_and_the_link_that_leads_to_it() {
     std::os::unix::fs::symlink(&real, &place.out).unwrap();
     drop(Opening::begin(&place.out, Durability::Os, true).unwrap().run(&Identity::default(), None).unwrap());
     place.complete(&[&[0, 1, 2]]);
-    let mut writer = place.retry(Some("not ok")).state.into_writer();
+    let mut writer = begun(place.retry(Some("not ok")).state);
     write(&mut *writer, batch(&[1], 2));
     writer.finish().unwrap();
     assert!(place.out.symlink_metadata().unwrap().is_symlink());

@@ -74,7 +74,7 @@ proptest! {
 }
 
 fn run(opened: Opened, rows: &[u64], size: usize) -> Box<dyn BatchWriter> {
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     for rows in rows.chunks(size) {
         write(&mut *writer, batch(rows, 1));
     }

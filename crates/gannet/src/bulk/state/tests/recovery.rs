@@ -14,7 +14,7 @@ const TURNS: Option<u64> = Some(1 << 20);
 fn rows_that_reached_the_output_and_not_the_state_are_adopted_and_a_torn_one_is_cut_off() {
     for name in ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst"] {
         let place = Place::new(name);
-        let mut writer = place.open(None).state.into_writer();
+        let mut writer = begun(place.open(None).state);
         write(&mut *writer, batch(&[0, 2, 4], 1));
         drop(writer);
         let mut packed = Vec::new();
@@ -39,13 +39,13 @@ fn rows_that_reached_the_output_and_not_the_state_are_adopted_and_a_torn_one_is_
 fn the_whole_rows_of_a_torn_member_are_kept_also_if_that_is_interrupted() {
     for name in ["rows.jsonl.gz", "rows.jsonl.zst"] {
         let place = Place::new(name);
-        let mut writer = place.open(None).state.into_writer();
+        let mut writer = begun(place.open(None).state);
         write(&mut *writer, batch(&[0], 1));
         drop(writer);
         let before = place.save();
         // Larger than what zstd packs as one block, of which nothing can be had before its end.
         let many: Vec<u64> = (1..4000).collect();
-        let mut writer = place.open(None).state.into_writer();
+        let mut writer = begun(place.open(None).state);
         write(&mut *writer, batch(&many, 1));
         drop(writer);
         let torn = std::fs::read(&place.out).unwrap();
@@ -84,7 +84,7 @@ fn the_whole_rows_of_a_torn_member_are_kept_also_if_that_is_interrupted() {
 #[test]
 fn a_row_whose_turn_had_come_when_the_run_was_killed_holds_up_none_behind_it() {
     let place = Place::new("rows.jsonl");
-    let mut writer = place.open(TURNS).state.into_writer();
+    let mut writer = begun(place.open(TURNS).state);
     write(&mut *writer, batch(&[1, 2], 1));
     drop(writer);
     assert_eq!(place.count("held"), 2);
@@ -93,7 +93,7 @@ fn a_row_whose_turn_had_come_when_the_run_was_killed_holds_up_none_behind_it() {
     for upto in 3..6 {
         let opened = place.open(TURNS);
         assert_eq!(done(&opened, 9), (0..upto).collect::<Vec<_>>());
-        let mut writer = opened.state.into_writer();
+        let mut writer = begun(opened.state);
         write(&mut *writer, batch(&[upto], 1));
         writer.finish().unwrap();
         drop(writer);
@@ -105,7 +105,7 @@ fn a_row_whose_turn_had_come_when_the_run_was_killed_holds_up_none_behind_it() {
 #[test]
 fn a_run_that_is_forced_out_of_order_or_into_it_loses_no_row() {
     let place = Place::new("rows.jsonl");
-    let mut writer = place.open(TURNS).state.into_writer();
+    let mut writer = begun(place.open(TURNS).state);
     write(&mut *writer, batch(&[0, 4, 2], 1));
     drop(writer);
     assert_eq!(indices(&place.rows()), [0]);
@@ -114,7 +114,7 @@ fn a_run_that_is_forced_out_of_order_or_into_it_loses_no_row() {
     assert_eq!(place.count("held"), 0);
     let opened = place.open(TURNS);
     assert_eq!(done(&opened, 9), [0, 2, 4]);
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     write(&mut *writer, batch(&[3, 6], 1));
     write(&mut *writer, batch(&[1, 5], 1));
     writer.finish().unwrap();
@@ -124,7 +124,7 @@ fn a_run_that_is_forced_out_of_order_or_into_it_loses_no_row() {
 #[test]
 fn rows_that_wait_for_one_leave_no_url_behind_and_come_piece_by_piece() {
     let place = Place::new("rows.jsonl.gz");
-    let mut writer = place.open(Some(10_000)).state.into_writer();
+    let mut writer = begun(place.open(Some(10_000)).state);
     let late: Vec<u64> = (1..30_000).collect();
     for rows in late.chunks(5000) {
         write(&mut *writer, batch(rows, 1));
@@ -158,7 +158,7 @@ fn what_the_output_has_lost_is_asked_again_and_not_sent_twice() {
     assert_eq!(opened.prior.fate(5), Fate::Send { attempts: 0 });
     assert_eq!(opened.notes.len(), 2, "{:?}", opened.notes);
     assert!(opened.notes[0].contains("3 rows are missing from it"), "{:?}", opened.notes);
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     write(&mut *writer, batch(&[3], 1));
     let mut again = Batch::default();
     again.entries.push(Entry::Waiting(4, 1));
@@ -173,7 +173,7 @@ fn what_the_output_has_lost_is_asked_again_and_not_sent_twice() {
 fn after_a_restart_of_the_machine_both_the_output_and_a_retry_are_read_as_a_whole() {
     let place = Place::new("rows.jsonl");
     place.complete(&[&[0, 1, 2, 3, 4]]);
-    let mut writer = place.retry(Some("not ok")).state.into_writer();
+    let mut writer = begun(place.retry(Some("not ok")).state);
     write(&mut *writer, batch(&[1], 2));
     drop(writer);
     let mut bytes = std::fs::read(&place.out).unwrap();
@@ -186,7 +186,7 @@ fn after_a_restart_of_the_machine_both_the_output_and_a_retry_are_read_as_a_whol
     place.sql("UPDATE run SET value = 'another' WHERE name = 'boot'");
     let opened = place.retry(None);
     assert_eq!(opened.prior.done(), 0);
-    let mut writer = opened.state.into_writer();
+    let mut writer = begun(opened.state);
     write(&mut *writer, batch(&[1, 4], 2));
     writer.finish().unwrap();
     drop(writer);
@@ -227,7 +227,7 @@ fn a_packed_output_without_rows_is_whole() {
 #[test]
 fn attempts_marks_and_holds_survive() {
     let place = Place::new("rows.jsonl");
-    let mut writer = place.open(None).state.into_writer();
+    let mut writer = begun(place.open(None).state);
     let mut events = Batch::default();
     let hold = Duration::from_secs(30);
     events.entries.extend([
@@ -265,7 +265,7 @@ fn the_last_cookies_are_written_when_a_run_ends_however_soon() {
         let (first, second) = (session(), session());
         let mut opened = place.open(None);
         opened.state.keep_cookies(&first).unwrap();
-        let mut writer = opened.state.into_writer();
+        let mut writer = begun(opened.state);
         for number in 0..if is_large { 400 } else { 1 } {
             let host = format!("http://h{number}.test/").parse().unwrap();
             first.cookies().set(&host, "name", "value").unwrap();
