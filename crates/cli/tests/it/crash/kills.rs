@@ -150,7 +150,9 @@ impl AtCall {
         lefts.iter().for_each(|left| job.assert_kept(left));
         assert_in_order(&job, self.options);
         let most = figures.all_kills() * 8;
-        assert!(job.again() <= most, "{} were asked again, and {most} can have been under way", job.again());
+        // A compressed output loses its last group with a kill: rows are packed by the quarter of a second.
+        let is_packed = self.out != PLAIN;
+        assert!(is_packed || job.again() <= most, "{} were asked again, of {most} under way", job.again());
         figures
     }
 }
@@ -159,7 +161,8 @@ impl AtRandom {
     fn job(&self) -> Job {
         let limits = ["--concurrency", "64", "--per-host", "0"];
         let rows = (0..self.rows).map(|n| format!("/items/{n}?delay=0.01"));
-        Job::new(rows).with(limits.into_iter().chain(self.options.iter().copied())).named(self.out)
+        let job = Job::new(rows).with(limits.into_iter().chain(self.options.iter().copied())).named(self.out);
+        if self.options.is_empty() { job.adapting() } else { job }
     }
 
     /// Kills it until it has been killed as often as asked or is done; panics where anything is lost.
@@ -200,7 +203,6 @@ impl AtRandom {
         }
         assert_in_order(&job, self.options);
         let most = figures.all_kills() * 64;
-        // A compressed output loses its last group with a kill: rows are packed by the quarter of a second.
         let is_packed = self.out != PLAIN;
         assert!(is_packed || job.again() <= most, "{} were asked again, of {most} under way", job.again());
         if !is_packed && !is_ordered {
