@@ -45,13 +45,13 @@ fn a_kill_at_any_call_loses_nothing_and_asks_only_what_was_under_way() {
 
 #[test]
 fn random_kills_lose_no_row_and_double_none() {
-    let figures = AtRandom { rows: 20_000, kills: 20, seed: 1, options: &[], out: PLAIN }.survive();
+    let figures = AtRandom { rows: 12_000, kills: 20, seed: 1, options: &[], out: PLAIN }.survive();
     assert!(figures.all_kills() >= 10, "it was over too soon: {figures:?}");
 }
 
 #[test]
 fn random_kills_keep_the_order_of_the_input() {
-    let figures = AtRandom { rows: 10_000, kills: 12, seed: 2, options: &["--ordered"], out: PLAIN }.survive();
+    let figures = AtRandom { rows: 6_000, kills: 12, seed: 2, options: &["--ordered"], out: PLAIN }.survive();
     assert!(figures.all_kills() >= 6, "it was over too soon: {figures:?}");
 }
 
