@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::gannet::{Place, Ran, Running, command, wait_until};
 
-/// A dataset and what it is fetched with.
+/// A dataset and what it is fetched with; quietly, and without adapting, so that what is under way can be told.
 pub struct Job {
     pub origin: Origin,
     pub place: Place,
@@ -78,7 +78,7 @@ impl Job {
             place: Place::new(),
             paths,
             input: String::new(),
-            options: vec!["--quiet".to_owned()],
+            options: vec!["--quiet".to_owned(), "--no-adapt".to_owned()],
             dir: None,
             name: "out.jsonl",
         }
@@ -87,6 +87,12 @@ impl Job {
     /// Fetched with these options too.
     pub fn with<'a>(mut self, options: impl IntoIterator<Item = &'a str>) -> Job {
         self.options.extend(options.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Finding out how much its host allows, as runs do unless told not to.
+    pub fn adapting(mut self) -> Job {
+        self.options.retain(|option| option != "--no-adapt");
         self
     }
 

@@ -43,6 +43,7 @@ impl Tamper {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null"]).args(&self.args);
         command.arg(env!("CARGO_BIN_EXE_gannet")).args(args).env("COLUMNS", "110").stdin(Stdio::null());
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command
     }
 
@@ -64,6 +65,7 @@ pub fn rehearse_args(job: &Job, args: &[String], calls: &str) -> BTreeMap<String
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={calls}")]);
     command.arg(env!("CARGO_BIN_EXE_gannet")).args(args).stdin(Stdio::null());
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = bounded(command);
     assert!([0, 3].contains(&ran.code), "{ran:?}");
     let trace = std::fs::read_to_string(&trace).unwrap();

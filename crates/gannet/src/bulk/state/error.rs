@@ -68,10 +68,16 @@ impl StateError {
 
 /// What says that tables or values are not what was written.
 fn is_not_ours(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, Utf8Error,
+    };
     matches!(
         error,
-        SqlInputError { .. } | FromSqlConversionFailure(..) | InvalidColumnType(..) | IntegralValueOutOfRange(..)
+        SqlInputError { .. }
+            | FromSqlConversionFailure(..)
+            | InvalidColumnType(..)
+            | IntegralValueOutOfRange(..)
+            | Utf8Error(..)
     )
 }
 
