@@ -47,7 +47,7 @@ fn the_kill_matrix() {
 }
 
 fn random(kills: u64, options: &'static [&'static str], out: &'static str) -> Figures {
-    let rows = if options == ROW { 2_000 } else { 40_000 };
+    let rows = if options == ROW { 2_000 } else { 20_000 };
     let all = Mutex::new(Figures::default());
     let mut seed = 100;
     while all.lock().unwrap().all_kills() < kills {
