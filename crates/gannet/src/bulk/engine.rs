@@ -146,6 +146,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`].
     pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) -> Option<Mark> {
         let Ended { ticket, facts, outcome, share } = ended;
+        let mut held = None;
         if let Some(answered) = &outcome.response
             && let Some(delay) = self.retry.hold(&facts)
         {
@@ -153,7 +154,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             if answered.redirected {
                 self.schedule.on_hold(host, delay, now.into_std());
             }
-            self.sink().on_hold(host, delay);
+            held = Some((host.to_owned(), delay));
         }
         let (index, attempt) = (ticket.row().index, ticket.attempt());
         let mut mark = None;
@@ -168,6 +169,10 @@ impl<S: Source, K: Sink> Engine<S, K> {
             Verdict::Retry { .. } => self.sink().on_retry(index, attempt),
             // It was never sent.
             Verdict::Requeued => self.sink().on_retry(index, attempt - 1),
+        }
+        // Behind the row's own entry: who learns of the hold learns of the attempt that brought it.
+        if let Some((host, delay)) = held {
+            self.sink().on_hold(&host, delay);
         }
         drop(share);
         mark
