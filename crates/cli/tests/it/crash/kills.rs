@@ -162,7 +162,7 @@ impl AtRandom {
         let limits = ["--concurrency", "64", "--per-host", "0"];
         let rows = (0..self.rows).map(|n| format!("/items/{n}?delay=0.01"));
         let job = Job::new(rows).with(limits.into_iter().chain(self.options.iter().copied())).named(self.out);
-        if self.options.is_empty() { job.adapting() } else { job }
+        if self.options.is_empty() && self.out == PLAIN { job.adapting() } else { job }
     }
 
     /// Kills it until it has been killed as often as asked or is done; panics where anything is lost.
