@@ -6,6 +6,7 @@ Called by bench/run, which has built the clients and started nginx.
 import argparse
 import json
 import re
+import shlex
 import signal
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,16 @@ def gannet_fetch_jsonl(connections, requests):
     return gannet_fetch(connections, requests, "-o", OUT, "--fresh")
 
 
+def gannet_fetch_os(connections, requests):
+    return [*gannet_fetch_jsonl(connections, requests), "--durability", "os"]
+
+
+def gannet_fetch_stdout(connections, requests):
+    remove_output(OUT)
+    words = shlex.join(map(str, gannet_fetch(connections, requests, "-o", "-")))
+    return ["sh", "-c", f"exec {words} > {shlex.quote(str(OUT))}"]
+
+
 def written_rows(_stdout, requests):
     rows = count_lines(OUT)
     return rows, abs(requests - rows)
@@ -101,6 +112,8 @@ CLIENTS = [
     Client("gannet", "our session", "session", rust("gannet_session"), tally),
     Client("gannet-fetch", "`gannet fetch --format none`", "command",
            lambda c, n: gannet_fetch(c, n, "--format", "none"), all_ok),
+    Client("gannet-fetch-stdout", "`gannet fetch > rows.jsonl`", "command", gannet_fetch_stdout, written_rows),
+    Client("gannet-fetch-os", "`gannet fetch -o rows.jsonl --durability os`", "command", gannet_fetch_os, written_rows),
     Client("gannet-fetch-jsonl", "`gannet fetch -o rows.jsonl`", "command", gannet_fetch_jsonl, written_rows),
     Client("reqwest", "reqwest, one shared client", "peers", rust("reqwest_client"), tally),
     Client("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally),

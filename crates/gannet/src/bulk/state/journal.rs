@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use gannet_core::ErrorKind;
-use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::clock::Clock;
 use super::identity::{Identity, Setting};
@@ -99,9 +99,11 @@ impl Journal {
     /// Writes what happened, and the other figures with it, as one transaction.
     pub(super) fn commit(&mut self, table: Table, pages: &[Page], cookies: Option<&str>) -> Sql<()> {
         let transaction = self.db.transaction()?;
+        let mut finished = Vec::new();
         for page in pages {
-            write_page(&transaction, table, page, (&self.clock, &mut self.pending, &mut self.lost))?;
+            write_page(&transaction, page, (&self.clock, &mut self.pending, &mut self.lost), &mut finished)?;
         }
+        insert_done(&transaction, table, &mut finished)?;
         if let Some(cookies) = cookies {
             put(&transaction, "cookies", &cookies)?;
         }
@@ -282,17 +284,21 @@ pub(super) fn held_row(db: &Connection, index: u64) -> Sql<Vec<u8>> {
 
 type Followed<'a> = (&'a Clock, &'a mut HashSet<u64>, &'a mut Bits);
 
-fn write_page(db: &Connection, table: Table, page: &Page, followed: Followed<'_>) -> Sql<()> {
+/// Writes all of a page but its finished rows, which are gathered.
+fn write_page<'a>(
+    db: &Connection,
+    page: &'a Page,
+    followed: Followed<'_>,
+    finished: &mut Vec<(&'a Done, &'a str)>,
+) -> Sql<()> {
     let (clock, pending, lost) = followed;
-    // Held over the rows: looking it up for each costs as much as a tenth of the row.
-    let mut insert = db.prepare_cached(table.insert())?;
     let mut names = page.batch.names.as_str();
     for entry in &page.batch.entries {
         match entry {
             Entry::Done(done) => {
                 let (host, rest) = names.split_at(done.host);
                 names = rest;
-                insert_done(&mut insert, done, host)?;
+                finished.push((done, host));
                 if pending.remove(&done.index) {
                     delete_pending(db, done.index)?;
                 }
@@ -329,17 +335,22 @@ fn write_page(db: &Connection, table: Table, page: &Page, followed: Followed<'_>
     Ok(())
 }
 
-fn insert_done(insert: &mut Statement<'_>, done: &Done, host: &str) -> Sql<()> {
-    let micros = u64::try_from(done.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
-    insert.execute(params![
-        done.index,
-        done.status,
-        done.error.map(ErrorKind::as_str),
-        done.attempts,
-        micros,
-        done.bytes,
-        host
-    ])?;
+/// Inserts rows, sorted by index: most then go to the end of the table, which is where SQLite is fastest.
+fn insert_done(db: &Connection, table: Table, finished: &mut [(&Done, &str)]) -> Sql<()> {
+    finished.sort_unstable_by_key(|(done, _)| done.index);
+    let mut insert = db.prepare_cached(table.insert())?;
+    for &mut (done, host) in finished {
+        let micros = u64::try_from(done.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
+        insert.execute(params![
+            done.index,
+            done.status,
+            done.error.map(ErrorKind::as_str),
+            done.attempts,
+            micros,
+            done.bytes,
+            host
+        ])?;
+    }
     Ok(())
 }
 

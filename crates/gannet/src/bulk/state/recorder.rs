@@ -117,7 +117,8 @@ impl Recorder {
         }
         let has_rows = self.data.end() != before;
         let held = self.ordered.as_ref().map(|turns| turns.held(batch)).unwrap_or_default();
-        let is_urgent = batch.is_urgent || !held.is_empty() || self.durability == Durability::Row;
+        // In the order of the input, slots of the concurrency wait for the commit.
+        let is_urgent = batch.is_urgent || self.ordered.is_some() || self.durability == Durability::Row;
         let forget_held_before = self.ordered.as_mut().and_then(|turns| turns.had_their_turn(!held.is_empty()));
         // The rows' buffer stays here to be filled again.
         let entries = std::mem::take(&mut batch.entries);

@@ -97,7 +97,7 @@ async fn a_run_that_is_dropped_or_stopped_again_and_again_asks_each_row_once() {
                 assert!(matches!(finished.end, End::Stopped), "{:?}", finished.end);
             }
         }
-        let Finished { end, sink, snapshot } = place.run(&session, options, turns).await.drive().await;
+        let Finished { end, sink, snapshot, .. } = place.run(&session, options, turns).await.drive().await;
         assert!(matches!(end, End::Complete), "{end:?}");
         assert_eq!((snapshot.done, sink.stats().rows, sink.stats().ok), (60, 60, 60));
         let mut indices = place.indices();
