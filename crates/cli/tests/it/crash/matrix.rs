@@ -101,6 +101,7 @@ const HEAD: &str = "\
 A run is killed with SIGKILL, resumed, killed again, and at last left to finish. The origin counts what reached it by
 row; the output is held against the input. The page is written only where nothing was lost or doubled: a row that is
 missing, stands twice, is torn, has another's body, or is asked for again although it stood in the output, fails the run.
+At random times 64 requests are under way (32 POSTs), at calls 8; a kill at a call comes before the call takes effect.
 
 ";
 const TABLE: &str = "\

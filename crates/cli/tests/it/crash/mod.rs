@@ -24,7 +24,7 @@
 //! | 17 | signals | `stops::*` |
 //! | 18 | retry counts, Retry-After, cookies | `memory::*`; the clock set back is a unit test of the state |
 //! | 19 | another version's state | `damage::a_state_of_another_version_is_refused_clearly` |
-//! | 20 | ten million rows | measured, not tested: `docs/results/kill-matrix.md` |
+//! | 20 | ten million rows | measured, not tested: `docs/results/scale.md` |
 
 mod damage;
 mod doubt;
