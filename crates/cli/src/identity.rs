@@ -2,6 +2,8 @@
 //! no option twice. Each option stands in one of the lists below; what may be secret, and what is a URL, is kept as
 //! a digest only.
 
+use std::path::Path;
+
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 use gannet::bulk::state::Setting;
@@ -32,8 +34,11 @@ const FIXED: &[&str] = &[
     "user",
 ];
 
-/// Values that may be secret, or are URLs; one that begins with `@` names a file, and may be known.
+/// Values that may be secret, or are URLs; the name of a file may be known.
 const SECRET: &[&str] = &["base-url", "cookie", "data", "form", "header", "json", "query", "url", "user"];
+
+/// Of these, those whose value may be `@FILE`.
+const FILES: &[&str] = &["data", "header", "json"];
 
 /// Files whose content is the setting.
 const CONTENTS: &[&str] = &["data", "json"];
@@ -93,9 +98,11 @@ pub(crate) fn settings(matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
 }
 
 fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
-    let names_file = |value: &String| value.starts_with('@');
+    let names_file = |value: &String| FILES.contains(&name) && value.starts_with('@');
     let shown = !SECRET.contains(&name) || values.iter().all(names_file);
     let file = values.first().and_then(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name));
+    // What can be read once only is left to whoever sends it.
+    let file = file.filter(|path| Path::new(path).is_file());
     let contents = file.map(|path| read_file(path.as_ref(), &format!("--{name}"))).transpose()?;
     let setting = Setting::new(name, values, shown, FIXED.contains(&name));
     Ok(match contents {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gannet::bulk::{Control, Learnt};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::usage;
 use crate::tell;
 
 /// What is known of hosts, and where it is kept.
@@ -34,19 +35,30 @@ struct Known {
 
 impl Learned {
     /// Reads the file that `--learned` names, or the one in the cache folder. `none` keeps nothing.
-    pub(crate) fn open(asked: Option<&Path>) -> Learned {
+    ///
+    /// # Errors
+    /// Usage: the file that is named is there and no such file, so that it is not replaced.
+    pub(crate) fn open(asked: Option<&Path>) -> anyhow::Result<Learned> {
         let path = match asked {
             Some(path) if path == Path::new("none") => None,
             Some(path) => Some(path.to_owned()),
             None => cache_folder().map(|folder| folder.join("gannet").join("learned.json")),
         };
-        let hosts = path.as_deref().map_or_else(BTreeMap::new, |path| {
-            read(path).unwrap_or_else(|error| {
+        let hosts = match path.as_deref().map(|path| (path, read(path))) {
+            None => BTreeMap::new(),
+            Some((_, Ok(hosts))) => hosts,
+            Some((path, Err(error))) if asked.is_some() => {
+                let shown = path.display();
+                return Err(usage(format!(
+                    "--learned {shown}: it is not what an earlier run has written ({error}); name another file"
+                )));
+            }
+            Some((path, Err(error))) => {
                 tell(&format!("warning: {}: {error}; what hosts allow is found out anew", path.display()));
                 BTreeMap::new()
-            })
-        });
-        Learned { path, hosts }
+            }
+        };
+        Ok(Learned { path, hosts })
     }
 
     /// What is known, for a run that begins.
@@ -68,6 +80,10 @@ impl Learned {
 
     /// Writes down what was learnt, beside what other runs have written meanwhile. Says so where it cannot.
     pub(crate) fn save(&self, learnt: Vec<(String, Learnt)>) {
+        // What was only taught, and nothing new was seen of, gets no older and no newer by that.
+        let is_news =
+            |(host, learnt): &(String, Learnt)| self.hosts.get(host).is_none_or(|known| known.learnt != *learnt);
+        let learnt: Vec<_> = learnt.into_iter().filter(is_news).collect();
         let Some(path) = self.path.as_deref().filter(|_| !learnt.is_empty()) else { return };
         if let Err(error) = write(path, learnt) {
             tell(&format!("warning: what was learnt about hosts is not kept: {}: {error}", path.display()));
@@ -95,9 +111,10 @@ fn write(path: &Path, learnt: Vec<(String, Learnt)>) -> io::Result<()> {
     let mut hosts = read(path).unwrap_or_default();
     hosts.extend(learnt.into_iter().map(|(host, learnt)| (host, Known { learnt, seen })));
     if hosts.len() > MOST {
-        let mut ages: Vec<u64> = hosts.values().map(|known| known.seen).collect();
-        let (_, &mut eldest, _) = ages.select_nth_unstable(hosts.len() - MOST);
-        hosts.retain(|_, known| known.seen >= eldest);
+        let mut by_age: Vec<_> = hosts.into_iter().collect();
+        by_age.sort_unstable_by_key(|(_, known)| std::cmp::Reverse(known.seen));
+        by_age.truncate(MOST);
+        hosts = by_age.into_iter().collect();
     }
     // Names of hosts are the user's own business: the file is made for its owner alone.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -128,6 +145,10 @@ const MOST: usize = 65_536;
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> Learned {
+        Learned::open(Some(path)).unwrap()
+    }
+
     fn learnt(rate: f64) -> Learnt {
         Learnt { rate: Some(rate), ..Learnt::default() }
     }
@@ -136,30 +157,32 @@ mod tests {
     fn what_one_run_learnt_the_next_one_knows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/learned.json");
-        let first = Learned::open(Some(&path));
+        let first = open(&path);
         assert!(first.hosts().is_empty());
         first.save(Vec::new());
         assert!(!path.exists(), "nothing learnt, nothing written");
         first.save(vec![("a.test".to_owned(), learnt(5.0))]);
-        Learned::open(Some(&path)).save(vec![("b.test".to_owned(), learnt(7.0))]);
+        open(&path).save(vec![("b.test".to_owned(), learnt(7.0))]);
         first.save(vec![("a.test".to_owned(), learnt(6.0))]);
-        let hosts = Learned::open(Some(&path)).hosts();
+        let before = std::fs::read(&path).unwrap();
+        let taught = open(&path);
+        taught.save(taught.hosts());
+        assert_eq!(std::fs::read(&path).unwrap(), before, "nothing new was seen");
+        let hosts = open(&path).hosts();
         assert_eq!(hosts, [("a.test".to_owned(), learnt(6.0)), ("b.test".to_owned(), learnt(7.0))]);
     }
 
     #[test]
-    fn what_is_old_or_damaged_is_found_out_anew() {
+    fn what_is_old_is_found_out_anew_and_what_is_none_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("learned.json");
         let known = Known { learnt: learnt(5.0), seen: now() - FORGOTTEN_AFTER.as_secs() };
         let file = File { version: VERSION, hosts: BTreeMap::from([("a.test".to_owned(), known)]) };
         std::fs::write(&path, serde_json::to_vec(&file).unwrap()).unwrap();
-        assert!(Learned::open(Some(&path)).hosts().is_empty());
-        std::fs::write(&path, "{").unwrap();
-        let damaged = Learned::open(Some(&path));
-        assert!(damaged.hosts().is_empty());
-        damaged.save(vec![("b.test".to_owned(), learnt(7.0))]);
-        assert_eq!(Learned::open(Some(&path)).hosts().len(), 1);
-        assert!(Learned::open(Some(Path::new("none"))).path.is_none());
+        assert!(open(&path).hosts().is_empty());
+        std::fs::write(&path, "not ours").unwrap();
+        assert!(Learned::open(Some(&path)).is_err(), "it is not replaced");
+        assert_eq!(std::fs::read(&path).unwrap(), b"not ours");
+        assert!(open(Path::new("none")).path.is_none());
     }
 }

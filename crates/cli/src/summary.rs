@@ -81,7 +81,13 @@ fn early_end(end: &End, output: Option<&Path>) -> Option<String> {
         }
         End::OutputFailed(error) => {
             let name = output.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
-            Some(format!("stopped: cannot write to {name}: {error}"))
+            let told = error.to_string();
+            // An error of the state names its own file.
+            Some(if told.starts_with(&name) {
+                format!("stopped: cannot write to {told}")
+            } else {
+                format!("stopped: cannot write to {name}: {told}")
+            })
         }
     }
 }
@@ -122,7 +128,7 @@ fn next_lines(args: &FetchArgs, report: &Report) -> Vec<String> {
 /// What the state does not keep, to be filled in.
 fn withheld(args: &FetchArgs, report: &Report) -> String {
     let mut given = Vec::new();
-    if args.input.inputs.iter().any(|input| input.contains("://")) {
+    if args.input.base_url.is_some() || args.input.inputs.iter().any(|input| input.contains("://")) {
         given.push("INPUT…".to_owned());
     }
     given.extend(report.withheld.iter().map(|option| format!("{option} …")));

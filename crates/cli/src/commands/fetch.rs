@@ -96,6 +96,11 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     let options = settings::bulk(args);
     let session = session(args, &options)?;
     let out = args.output.file().filter(|out| args.output.format == FormatArg::Jsonl && !is_special(out));
+    if out.is_none() && (args.state.spool || args.state.force || args.state.resend_in_doubt) {
+        return Err(usage(
+            "--spool, --force and --resend-in-doubt need a run with a state: -o with the name of a file, and rows in it",
+        ));
+    }
     // The copy of stdin is guarded by the state's lock.
     let spool = out.filter(|_| args.state.spool).map(|out| stated::guard_spool(args, out)).transpose()?;
     let (spool, opening) = spool.unzip();
@@ -112,7 +117,7 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
             }
         }
     };
-    let learned = Learned::open(args.limits.learned.as_deref().or(args.limits.no_adapt.then_some(Path::new("none"))));
+    let learned = Learned::open(args.limits.learned.as_deref().or(args.limits.no_adapt.then_some(Path::new("none"))))?;
     let started = Instant::now();
     let drain = options.drain.as_secs();
     let finished = runtime.block_on(async {

@@ -50,6 +50,9 @@ fn known(args: &RetryArgs) -> anyhow::Result<Identity> {
 /// The exit code of the dataset as it is now.
 fn dataset_exit(args: &RetryArgs) -> anyhow::Result<Exit> {
     let status = Status::read(&args.output).map_err(refused)?;
+    if !status.complete {
+        tell("the run itself is not done: the command that began it goes on with it");
+    }
     Ok(if status.failed > 0 { Exit::RowsFailed } else { Exit::Success })
 }
 

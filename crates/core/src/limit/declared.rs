@@ -44,8 +44,8 @@ pub fn parse_rate_limit(value: &[u8]) -> Option<DeclaredLimit> {
 }
 
 /// The strictest limit a response's head declares: by RateLimit, else by RateLimit-Remaining and RateLimit-Reset.
-/// With `legacy`, failing both, by X-RateLimit-Remaining and X-RateLimit-Reset, whose reset is seconds from now or,
-/// from 1,000,000,000 on, seconds (or milliseconds) since 1970, read against the response's own Date.
+/// With `legacy`, failing both, by X-RateLimit-Remaining and X-RateLimit-Reset. A reset of 1,000,000,000 or more is no
+/// number of seconds from now but seconds (or milliseconds) since 1970, read against the response's own Date.
 ///
 /// A response with an Age field comes from a cache, and what it says is of another time: `None`.
 pub fn declared_limit(headers: &Headers, legacy: bool) -> Option<DeclaredLimit> {
@@ -54,7 +54,7 @@ pub fn declared_limit(headers: &Headers, legacy: bool) -> Option<DeclaredLimit> 
     }
     from_list(headers)
         .or_else(|| from_pair(headers, "RateLimit-Remaining", "RateLimit-Reset"))
-        .or_else(|| if legacy { from_legacy(headers) } else { None })
+        .or_else(|| if legacy { from_pair(headers, "X-RateLimit-Remaining", "X-RateLimit-Reset") } else { None })
 }
 
 fn from_list(headers: &Headers) -> Option<DeclaredLimit> {
@@ -66,12 +66,8 @@ fn from_list(headers: &Headers) -> Option<DeclaredLimit> {
 }
 
 fn from_pair(headers: &Headers, remaining: &str, reset: &str) -> Option<DeclaredLimit> {
-    DeclaredLimit::new(only_number(headers, remaining)?, only_number(headers, reset)?)
-}
-
-fn from_legacy(headers: &Headers) -> Option<DeclaredLimit> {
-    let remaining = only_number(headers, "X-RateLimit-Remaining")?;
-    let reset = only_number(headers, "X-RateLimit-Reset")?;
+    let remaining = only_number(headers, remaining)?;
+    let reset = only_number(headers, reset)?;
     if reset < FIRST_DATE {
         return DeclaredLimit::new(remaining, reset);
     }

@@ -66,9 +66,13 @@ impl LearnedRate {
         let given = f64::from(let_in.max(1));
         let hold = asked.unwrap_or(FIRST_PAUSE).max(Duration::from_millis(100)).as_secs_f64();
         let mean = given / (took + hold);
-        // A long wait is the rest of a window in which a number is allowed: then the mean is the rate already.
-        let aim =
-            if hold > LONG_HOLD { hold_at(mean * 0.98, 0.0, took + hold) } else { Aim::Search { from: 2.0 * mean } };
+        // A long wait is the rest of a window in which a number is allowed: then the mean is the rate already, unless
+        // others, or an earlier run, had used most of it.
+        let aim = match hold > LONG_HOLD {
+            true if let_in >= ENOUGH => hold_at(mean * 0.98, 0.0, took + hold),
+            true => Aim::Search { from: (2.0 * mean).max(1.0) },
+            false => Aim::Search { from: 2.0 * mean },
+        };
         let mut learned = LearnedRate::with(aim, now);
         learned.first = Some((given, took));
         learned.on_noted(started, now);
@@ -275,6 +279,8 @@ fn hold_at(rate: f64, credit: f64, window: f64) -> Aim {
     Aim::Hold { rate, raise: 2.0 * credit.max(0.05 * rate) / span, span }
 }
 
+/// So many let in before the first refusal say what a window allows.
+const ENOUGH: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONG_HOLD: f64 = 5.0;

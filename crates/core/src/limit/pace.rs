@@ -132,6 +132,13 @@ impl Pace {
         }
     }
 
+    /// An attempt begun at `started` has ended without a word on what the host takes.
+    pub fn on_gone(&mut self, started: Instant) {
+        if let Rate::Learned(learned) = &mut self.rate {
+            learned.on_other(started, false);
+        }
+    }
+
     /// What is worth knowing next time: `None` for a host that never gave trouble.
     pub fn learnt(&self) -> Option<Learnt> {
         if !self.troubled {

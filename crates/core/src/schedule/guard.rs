@@ -100,6 +100,8 @@ impl Guard {
     /// The host declared a limit while `others` attempts were under way, which it may not have counted yet, and
     /// `backlog` rows wait. What all of them fit into needs no pace.
     pub(super) fn on_declared(&mut self, limit: DeclaredLimit, others: u32, backlog: usize, now: Instant) {
+        // Further ahead no limit is worth believing without another look.
+        let limit = DeclaredLimit { reset: limit.reset.min(LONGEST_DECLARED), ..limit };
         let left = limit.remaining.saturating_sub(others.into());
         if left > backlog as u64 {
             self.declared = None;
@@ -118,6 +120,9 @@ impl Guard {
             && self.declared.as_ref().is_none_or(|declared| declared.until <= now)
     }
 }
+
+/// How long a host may be held by what it declared.
+const LONGEST_DECLARED: Duration = Duration::from_secs(3600);
 
 /// No whole answer, or one that says that the server failed.
 fn is_trouble(outcome: &Outcome) -> bool {

@@ -154,6 +154,9 @@ impl Host {
         if polite.adaptive && (answered || self.served) && (self.pace.is_some() || Pace::is_needed(outcome)) {
             let load = Load { in_flight: self.in_flight, ceiling: ended.ceiling };
             self.pace_anew(now).on_outcome(ended.started, outcome, load, now);
+        } else if let Some(pace) = &mut self.pace {
+            // A trial that brought no answer is over too: nothing else would ever start.
+            pace.on_gone(ended.started);
         }
         if polite.hedge {
             self.teach_hedge(outcome, now);

@@ -81,7 +81,7 @@ impl Schedule {
             LimitedBy::Memory
         } else if self.shortage.binds(self.in_flight, self.concurrency, now) {
             LimitedBy::Resources
-        } else if self.in_flight >= self.concurrency {
+        } else if self.in_flight + self.held_slots >= self.concurrency {
             LimitedBy::Concurrency
         } else {
             self.limited_by_host(now).unwrap_or_else(|| self.limited_by_rows())

@@ -420,6 +420,11 @@ impl Schedule {
         self.held_slots = self.held_slots.saturating_sub(1);
     }
 
+    /// Whether the concurrency leaves room for another start.
+    pub fn has_free_slot(&self) -> bool {
+        self.in_flight + self.held_slots < self.concurrency
+    }
+
     /// Attempts under way.
     pub fn in_flight(&self) -> usize {
         self.in_flight

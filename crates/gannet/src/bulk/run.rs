@@ -309,8 +309,16 @@ fn start_workers<S: Source + 'static, K: Sink + 'static>(
 async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<Attempt>) {
     loop {
         let ended = shared.sender.perform(*attempt, &*shared).await;
-        let mark = shared.lock().on_ended(ended, Instant::now());
+        let (mark, may_start) = {
+            let mut engine = shared.lock();
+            let mark = engine.on_ended(ended, Instant::now());
+            (mark, engine.schedule.has_free_slot())
+        };
         if let Some(mark) = mark {
+            // Only its slot of the concurrency is held: a row of the same host may start meanwhile.
+            if may_start {
+                shared.signal.notify.notify_one();
+            }
             // A failure is told by the sink itself.
             let _ = mark.await;
             shared.lock().on_safe();

@@ -290,3 +290,19 @@ fn what_a_host_costs_is_little_until_there_is_something_to_remember() {
     assert!(size_of::<host::Host>() <= 344, "{}", size_of::<host::Host>());
     assert!(size_of::<crate::limit::Pace>() <= 256, "{}", size_of::<crate::limit::Pace>());
 }
+
+#[test]
+fn a_trial_that_brings_no_answer_is_followed_by_another() {
+    let mut s = Scenario::new(ScheduleOptions::default(), &"a".repeat(40));
+    for start in all_starts(&mut s) {
+        let _ = s.end(start, held(503, 2));
+    }
+    for _ in 0..3 {
+        s.pass(secs(5));
+        let trials = all_starts(&mut s);
+        assert!(!trials.is_empty(), "nothing would ever start again");
+        for trial in trials {
+            let _ = s.end(trial, Outcome::failure(ErrorKind::Connection));
+        }
+    }
+}

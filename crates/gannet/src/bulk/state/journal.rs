@@ -322,7 +322,13 @@ fn write_page<'a>(
                 put_waiting(db, *index, *attempts)?;
             }
             Entry::Hold(host, delay, since) => put_hold(db, clock, host, *delay, *since)?,
-            Entry::End(rows) => put(db, "input_rows", rows)?,
+            // A run over the first rows alone knows less than one before it.
+            Entry::End(rows) => {
+                db.execute(
+                    "INSERT OR REPLACE INTO run SELECT 'input_rows', ?1 WHERE ?1 >= (SELECT count(*) FROM outcome)",
+                    [rows],
+                )?;
+            }
         }
     }
     for (index, row) in &page.held {

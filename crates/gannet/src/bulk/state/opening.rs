@@ -76,6 +76,7 @@ impl Opening {
         let known = match version {
             0 if is_there && !fresh => return Err(alone(out)),
             0 => None,
+            _ if fresh => None,
             _ => Some(journal.identity().map_err(|error| journal.error(&error))?),
         };
         Ok(Opening { out: out.to_owned(), journal, lock, durability, known, is_fresh: fresh })

@@ -93,6 +93,9 @@ const SALVAGED: &str = "salvaged";
 /// Where they are to stand; they do once the committed end is another.
 const SALVAGED_AT: &str = "salvaged_at";
 
+/// No input has more rows: an index from here on is nothing that was written here.
+const MOST_ROWS: u64 = 1 << 40;
+
 /// Rows are written down when there are so many.
 const ADOPT_AT_ONCE: usize = 10_000;
 
@@ -172,7 +175,8 @@ impl<'a> Reading<'a> {
     fn take(&mut self, rows: &[u8], codec: Codec) -> Result<(), u64> {
         let mut whole = 0;
         for line in rows.split_inclusive(|&byte| byte == b'\n') {
-            let Ok(told) = serde_json::from_slice::<Told<'_>>(line) else {
+            let told = serde_json::from_slice::<Told<'_>>(line).ok().filter(|told| told.index < MOST_ROWS);
+            let Some(told) = told else {
                 self.is_damaged = true;
                 break;
             };
