@@ -128,6 +128,7 @@ impl AtCall {
         let _trying = Trying(format!("{self:?}"));
         let job = self.job();
         let mut figures = Figures { datasets: 1, rows: job.rows() as u64, ..Figures::default() };
+        let is_ordered = self.options.contains(&"--ordered");
         let mut lefts = Vec::new();
         let mut lost = 0;
         for (at, nth) in [self.nth, self.nth.div_ceil(2), 3].into_iter().enumerate() {
@@ -135,8 +136,9 @@ impl AtCall {
             figures.starts += 1;
             if ran.code == KILLED {
                 figures.on_kill(&format!("{}{}", self.call, if at > 0 { ", while resuming" } else { "" }));
-                lefts.push(job.left());
-                let now = lefts[lefts.len() - 1].lost();
+                let left = job.left();
+                let now = if is_ordered { job.again() } else { left.lost() };
+                lefts.push(left);
                 figures.again.push(now.saturating_sub(lost));
                 lost = now;
             } else {
@@ -162,7 +164,7 @@ impl AtRandom {
         let limits = ["--concurrency", "64", "--per-host", "0"];
         let rows = (0..self.rows).map(|n| format!("/items/{n}?delay=0.01"));
         let job = Job::new(rows).with(limits.into_iter().chain(self.options.iter().copied())).named(self.out);
-        if self.options.is_empty() { job.adapting() } else { job }
+        if self.options.is_empty() && self.out == PLAIN { job.adapting() } else { job }
     }
 
     /// Kills it until it has been killed as often as asked or is done; panics where anything is lost.

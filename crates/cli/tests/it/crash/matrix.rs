@@ -18,7 +18,8 @@ fn the_kill_matrix() {
     page.push_str(TABLE);
     let mut places = Figures::default();
     for (name, figures) in [
-        ("GET, at random times", random(asked / 4, &[], PLAIN)),
+        ("GET, at random times, `--no-adapt`", random(asked / 5, GROUP, PLAIN)),
+        ("GET, adapting to the host", random(asked / 16, &[], PLAIN)),
         ("GET, `--ordered`", random(asked / 8, &["--ordered"], PLAIN)),
         ("GET, `--durability row`", random(asked / 16, ROW, PLAIN)),
         ("GET, to `.gz`", random(asked / 32, &[], "out.jsonl.gz")),
@@ -59,8 +60,8 @@ fn random(kills: u64, options: &'static [&'static str], out: &'static str) -> Fi
 }
 
 fn at_calls(kills: u64) -> Figures {
-    // Each is killed three times where its resumes come that far, over about twelve calls.
-    let each = (kills / 3 / 3 / 12).max(2);
+    // Three lists over about twelve calls; each place is killed up to three times, where its resumes come that far.
+    let each = (kills / 3 / 12).max(2);
     let list =
         [(GROUP, 0.3), (ROW, 0.02), (ORDERED, 0.02)].map(|(options, delay)| kills::sample(options, delay, each, PLAIN));
     gather(&list.concat(), kills::AtCall::survive)
@@ -100,6 +101,7 @@ const HEAD: &str = "\
 A run is killed with SIGKILL, resumed, killed again, and at last left to finish. The origin counts what reached it by
 row; the output is held against the input. The page is written only where nothing was lost or doubled: a row that is
 missing, stands twice, is torn, has another's body, or is asked for again although it stood in the output, fails the run.
+At random times 64 requests are under way (32 POSTs), at calls 8; a kill at a call comes before the call takes effect.
 
 ";
 const TABLE: &str = "\
