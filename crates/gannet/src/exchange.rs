@@ -5,6 +5,7 @@
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::alarm::later;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
 use crate::pool::Lease;
+use crate::timings::Marks;
+use crate::trace::{Event as Told, Tracer};
 use crate::upload::{Sent, Upload, is_body_error};
 
 pub(crate) struct Exchange {
@@ -32,6 +35,8 @@ pub(crate) struct Exchange {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
+    pub(crate) marks: Marks,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// The two deadlines that run during an exchange.
@@ -53,7 +58,26 @@ impl Exchange {
     pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
         let reader = ResponseReader::new(kind, limits);
         let buffer = ReadBuffer::default();
-        Exchange { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
+        let marks = Marks::default();
+        Exchange {
+            lease,
+            upload,
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            clock,
+            broken: None,
+            answered: false,
+            marks,
+            tracer: None,
+        }
+    }
+
+    /// With the marks made before it began, and who watches.
+    pub(crate) fn watched(mut self, marks: Marks, tracer: Option<Arc<Tracer>>) -> Self {
+        (self.marks, self.tracer) = (marks, tracer);
+        self
     }
 
     /// The response's head.
@@ -78,7 +102,10 @@ impl Exchange {
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
-                Ok(Event::Data(range)) => return Poll::Ready(Ok(Some(range))),
+                Ok(Event::Data(range)) => {
+                    self.tell_received(&range);
+                    return Poll::Ready(Ok(Some(range)));
+                }
                 Ok(Event::End) => return Poll::Ready(Ok(None)),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Body).error)),
@@ -99,7 +126,10 @@ impl Exchange {
     /// A piece of body that is at hand already, without reading more.
     pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
         match self.parse() {
-            Ok(Event::Data(range)) => Some(range),
+            Ok(Event::Data(range)) => {
+                self.tell_received(&range);
+                Some(range)
+            }
             // An error stays with the reader and is told by the next poll.
             _ => None,
         }
@@ -127,12 +157,34 @@ impl Exchange {
         }
     }
 
-    /// Ends the exchange: the connection goes back to the pool if it may carry another request.
-    pub(crate) fn finish(mut self) {
+    /// Ends the exchange, its response being whole: the connection goes back to the pool if it may carry another
+    /// request. What was marked on the way is handed out.
+    pub(crate) fn finish(mut self) -> Marks {
+        self.marks.ended = Some(self.clock.moved);
+        let marks = std::mem::take(&mut self.marks);
         let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
         self.give_buffer();
         if reusable {
             self.lease.put_back();
+        }
+        marks
+    }
+
+    fn tell_received(&self, piece: &Range<usize>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.tell(&Told::BodyReceived { bytes: piece.len() as u64 });
+        }
+    }
+
+    fn tell_sent(&self, before: u64) {
+        let (Some(tracer), sent) = (&self.tracer, self.upload.sent()) else { return };
+        let head = self.upload.head();
+        if before < head && sent >= head {
+            tracer.tell(&Told::HeadSent { bytes: head });
+        }
+        let body = sent.saturating_sub(head.max(before));
+        if body > 0 {
+            tracer.tell(&Told::BodySent { bytes: body });
         }
     }
 
@@ -166,9 +218,12 @@ impl Exchange {
                 if count == 0 {
                     return Poll::Ready(self.on_eof(phase));
                 }
-                self.answered = true;
                 self.end += count;
                 self.clock.moved = Instant::now();
+                if !self.answered {
+                    self.answered = true;
+                    self.marks.first_byte = Some(self.clock.moved);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -188,8 +243,15 @@ impl Exchange {
     /// Only a body that cannot be read on our side ends the exchange at once.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
+        let before = self.upload.sent();
         match self.upload.poll(&mut conn.stream, cx) {
-            Poll::Ready(Ok(Sent::All | Sent::Some)) => self.clock.moved = Instant::now(),
+            Poll::Ready(Ok(sent)) => {
+                self.clock.moved = Instant::now();
+                if matches!(sent, Sent::All) {
+                    self.marks.sent = Some(self.clock.moved);
+                }
+                self.tell_sent(before);
+            }
             Poll::Ready(Err(error)) if is_body_error(&error) => {
                 let error = Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
                 return Err(Failed { error, unanswered: false });
