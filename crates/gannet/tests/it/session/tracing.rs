@@ -52,7 +52,7 @@ fn name(event: &Event<'_>) -> String {
         Event::QueueEnd { .. } => "turn".into(),
         Event::DnsStart { host } => format!("dns {host}"),
         Event::DnsCacheHit { host } => format!("dns cache {host}"),
-        Event::DnsEnd { addresses, .. } => format!("dns end {}", addresses.iter().all(|ip| ip.is_loopback())),
+        Event::DnsEnd { addresses, .. } => format!("dns end {}", addresses.iter().all(std::net::IpAddr::is_loopback)),
         Event::ConnectStart { host, .. } => format!("connect {host}"),
         Event::ConnectEnd { peer, .. } => format!("connected {}", peer.unwrap().ip().is_loopback()),
         Event::TlsStart => "tls".into(),
