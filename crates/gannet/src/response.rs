@@ -337,7 +337,7 @@ impl ResponseBody {
     }
 
     fn marks(&self) -> &Marks {
-        self.exchange.as_ref().map_or(&self.marks, |exchange| &exchange.marks)
+        self.exchange.as_ref().map_or(&self.marks, |exchange| exchange.marks())
     }
 
     /// The whole body, if it is here and needs nothing done.
@@ -383,8 +383,9 @@ impl ResponseBody {
         });
         if result.is_err() {
             self.failed = true;
+            // Noted as of an exchange that never ended.
             if let Some(exchange) = self.exchange.take() {
-                self.marks = exchange.marks;
+                self.marks = exchange.marks().clone();
             }
             self.at_hand = Vec::new();
         }

@@ -7,7 +7,9 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gannet_core::h1::{self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead};
+use gannet_core::h1::{
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+};
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -20,7 +22,7 @@ use crate::alarm::later;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Exchange, Failed};
+use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
 use crate::request::{Request, append, basic};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -229,7 +231,9 @@ impl Sending<'_> {
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        Ok(Exchange::new(lease, upload, kind, limits, clock).watched(self.take_marks(), self.tracer.clone()))
+        let watch = Watch::new(self.take_marks(), self.tracer.clone());
+        let reader = ResponseReader::new(kind, limits);
+        Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
     }
 
     fn take_marks(&mut self) -> Marks {

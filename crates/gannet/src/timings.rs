@@ -62,7 +62,7 @@ pub(crate) struct Opened {
 }
 
 /// What is kept of one exchange while it runs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) before: Duration,
     pub(crate) queued: Duration,

@@ -1,28 +1,26 @@
-//! One request and its response on one connection, driven in place: no task, no channel. Upload and download
-//! progress in the same poll. It holds the lease until the response is whole; then the connection goes back to
-//! the pool or is closed. Dropping an exchange closes the connection.
+//! One request and its response on a connection of HTTP/1.1, driven in place: no task, no channel. Upload and
+//! download progress in the same poll. It holds the lease until the response is whole; then the connection goes back
+//! to the pool or is closed. Dropping an exchange closes the connection.
 
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use gannet_core::h1::{Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
+use gannet_core::h1::{Event, ProtocolError, ResponseHead, ResponseReader};
 use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use crate::alarm::later;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
+use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::Lease;
 use crate::timings::Marks;
-use crate::trace::{Event as Told, Tracer};
 use crate::upload::{Sent, Upload, is_body_error};
 
-pub(crate) struct Exchange {
+pub(crate) struct Http1 {
     lease: Lease,
     upload: Upload,
     reader: ResponseReader,
@@ -35,49 +33,13 @@ pub(crate) struct Exchange {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
-    pub(crate) marks: Marks,
-    tracer: Option<Arc<Tracer>>,
+    pub(crate) watch: Watch,
 }
 
-/// The two deadlines that run during an exchange.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    pub(crate) read: Option<Duration>,
-    pub(crate) total: Option<(Instant, Duration)>,
-    /// When bytes last moved.
-    pub(crate) moved: Instant,
-}
-
-/// A failed exchange; `unanswered` where not one byte of a response had come and the connection was at fault.
-pub(crate) struct Failed {
-    pub(crate) error: Error,
-    pub(crate) unanswered: bool,
-}
-
-impl Exchange {
-    pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
-        let reader = ResponseReader::new(kind, limits);
+impl Http1 {
+    pub(crate) fn new(lease: Lease, upload: Upload, reader: ResponseReader, clock: Clock, watch: Watch) -> Self {
         let buffer = ReadBuffer::default();
-        let marks = Marks::default();
-        Exchange {
-            lease,
-            upload,
-            reader,
-            buffer,
-            start: 0,
-            end: 0,
-            clock,
-            broken: None,
-            answered: false,
-            marks,
-            tracer: None,
-        }
-    }
-
-    /// With the marks made before it began, and who watches.
-    pub(crate) fn watched(mut self, marks: Marks, tracer: Option<Arc<Tracer>>) -> Self {
-        (self.marks, self.tracer) = (marks, tracer);
-        self
+        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false, watch }
     }
 
     /// The response's head.
@@ -98,12 +60,12 @@ impl Exchange {
         }
     }
 
-    /// The next piece of the body, as a place in [`Exchange::data`]; `None` at its end.
+    /// The next piece of the body, as a place in [`Http1::data`]; `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
                 Ok(Event::Data(range)) => {
-                    self.tell_received(&range);
+                    self.watch.on_received(range.len());
                     return Poll::Ready(Ok(Some(range)));
                 }
                 Ok(Event::End) => return Poll::Ready(Ok(None)),
@@ -127,7 +89,7 @@ impl Exchange {
     pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
         match self.parse() {
             Ok(Event::Data(range)) => {
-                self.tell_received(&range);
+                self.watch.on_received(range.len());
                 Some(range)
             }
             // An error stays with the reader and is told by the next poll.
@@ -151,17 +113,13 @@ impl Exchange {
 
     /// The caller itself did not want to read for so long: restarts `read`, and moves `total` on if asked to.
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
-        self.clock.moved = Instant::now();
-        if let (Some((at, _)), true) = (&mut self.clock.total, move_total) {
-            *at += waited;
-        }
+        self.clock.excuse(waited, move_total);
     }
 
     /// Ends the exchange, its response being whole: the connection goes back to the pool if it may carry another
     /// request. What was marked on the way is handed out.
     pub(crate) fn finish(mut self) -> Marks {
-        self.marks.ended = Some(self.clock.moved);
-        let marks = std::mem::take(&mut self.marks);
+        let marks = self.watch.finish(self.clock.moved);
         let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
         self.give_buffer();
         if reusable {
@@ -170,21 +128,19 @@ impl Exchange {
         marks
     }
 
-    fn tell_received(&self, piece: &Range<usize>) {
-        if let Some(tracer) = &self.tracer {
-            tracer.tell(&Told::BodyReceived { bytes: piece.len() as u64 });
+    /// What has left since so many bytes had.
+    fn note_sent(&mut self, before: u64, sent: &Sent) {
+        self.clock.moved = Instant::now();
+        if matches!(sent, Sent::All) {
+            self.watch.on_sent(self.clock.moved);
         }
-    }
-
-    fn tell_sent(&self, before: u64) {
-        let (Some(tracer), sent) = (&self.tracer, self.upload.sent()) else { return };
-        let head = self.upload.head();
+        let (head, sent) = (self.upload.head(), self.upload.sent());
         if before < head && sent >= head {
-            tracer.tell(&Told::HeadSent { bytes: head });
+            self.watch.on_head_sent(head);
         }
         let body = sent.saturating_sub(head.max(before));
         if body > 0 {
-            tracer.tell(&Told::BodySent { bytes: body });
+            self.watch.on_body_sent(body);
         }
     }
 
@@ -222,7 +178,7 @@ impl Exchange {
                 self.clock.moved = Instant::now();
                 if !self.answered {
                     self.answered = true;
-                    self.marks.first_byte = Some(self.clock.moved);
+                    self.watch.on_first_byte(self.clock.moved);
                 }
                 Poll::Ready(Ok(()))
             }
@@ -245,13 +201,7 @@ impl Exchange {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
         let before = self.upload.sent();
         match self.upload.poll(&mut conn.stream, cx) {
-            Poll::Ready(Ok(sent)) => {
-                self.clock.moved = Instant::now();
-                if matches!(sent, Sent::All) {
-                    self.marks.sent = Some(self.clock.moved);
-                }
-                self.tell_sent(before);
-            }
+            Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {
                 let error = Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
                 return Err(Failed { error, unanswered: false });
@@ -263,21 +213,8 @@ impl Exchange {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        let read_at = self.clock.read.map(|read| later(self.clock.moved, read));
-        let total_at = self.clock.total.map(|(at, _)| at);
-        let first = match (read_at, total_at) {
-            (Some(read), Some(total)) => Some(read.min(total)),
-            (read, total) => read.or(total),
-        };
         let Some(conn) = self.lease.conn() else { return Poll::Pending };
-        if conn.alarm.poll(cx, first).is_pending() {
-            return Poll::Pending;
-        }
-        let error = match (self.clock.total, self.clock.read) {
-            (Some((at, limit)), _) if Some(at) == first => Error::timeout(ErrorKind::TimeoutTotal, phase, limit),
-            (_, Some(limit)) => Error::timeout(ErrorKind::TimeoutRead, phase, limit),
-            (_, None) => return Poll::Pending,
-        };
+        let error = ready!(self.clock.poll(&mut conn.alarm, cx, phase));
         Poll::Ready(Err(Failed { error, unanswered: false }))
     }
 
