@@ -13,6 +13,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gannet_core::{ErrorKind, Phase};
@@ -90,6 +91,11 @@ impl Session {
     pub fn close(&self) {
         self.session.close();
     }
+
+    /// As [`crate::Session::close_within`].
+    pub fn close_within(&self, limit: Duration) -> usize {
+        self.runtime.wait(self.session.close_within(limit))
+    }
 }
 
 impl AsRef<crate::Session> for Session {
@@ -115,6 +121,15 @@ impl Response {
     /// Kind `status`.
     pub fn error_for_status(self) -> Result<Self> {
         let response = self.response.error_for_status()?;
+        Ok(Response { response, runtime: self.runtime })
+    }
+
+    /// As [`crate::Response::error_for_status_with_body`].
+    ///
+    /// # Errors
+    /// Kind `status`.
+    pub fn error_for_status_with_body(self, max: usize) -> Result<Self> {
+        let response = self.runtime.wait(self.response.error_for_status_with_body(max))?;
         Ok(Response { response, runtime: self.runtime })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gannet_core::{ErrorKind, Phase};
 use http::StatusCode;
 use url::Url;
@@ -24,6 +25,7 @@ struct Inner {
     url: Option<RedactedUrl>,
     host: Option<Box<str>>,
     status: Option<StatusCode>,
+    body: Option<Bytes>,
     elapsed: Option<Duration>,
     attempts: u32,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -42,6 +44,7 @@ impl Error {
             url: None,
             host: None,
             status: None,
+            body: None,
             elapsed: None,
             attempts: 1,
             source: None,
@@ -100,6 +103,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.inner.body = Some(body);
+        self
+    }
+
     pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.inner.message = message.into();
         self
@@ -133,6 +141,17 @@ impl Error {
     /// The status, where the kind is [`ErrorKind::Status`].
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
+    }
+
+    /// The beginning of the body that came with the status, decoded, where
+    /// [`crate::Response::error_for_status_with_body`] made the error. Never part of its text: a body may hold secrets.
+    pub fn body(&self) -> Option<&Bytes> {
+        self.inner.body.as_ref()
+    }
+
+    /// As [`Error::body`], as text: what is not UTF-8 becomes U+FFFD.
+    pub fn body_text(&self) -> Option<Cow<'_, str>> {
+        self.inner.body.as_ref().map(|body| String::from_utf8_lossy(body))
     }
 
     /// From the start of the request (the last attempt of a bulk row) to the failure.

@@ -38,7 +38,7 @@ pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
 pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, ResponseLimits, Tls};
-pub use pool::PoolStats;
+pub use pool::{HostStats, PoolClosed, PoolCounters, PoolStats};
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
 pub use response::{Chunks, Redirected, Response, ResponseLines};

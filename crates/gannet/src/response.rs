@@ -139,6 +139,24 @@ impl Response {
         }
     }
 
+    /// As [`Response::error_for_status`], but the error keeps the beginning of the body, decoded, up to so many bytes:
+    /// [`Error::body`]. A body that is longer is cut there and its connection closed; one that breaks off is kept as
+    /// far as it came. Takes as long as that much of the body takes.
+    ///
+    /// # Errors
+    /// Kind `status`.
+    pub async fn error_for_status_with_body(mut self, max: usize) -> Result<Self> {
+        let Some(error) = self.error_for_status_ref() else { return Ok(self) };
+        let mut body = Vec::new();
+        while body.len() < max && matches!(poll_fn(|cx| self.poll_into(cx, &mut body)).await, Ok(true)) {}
+        // One more look, where all of it is here: the connection can be used again.
+        if body.len() <= max {
+            let _ = poll_fn(|cx| Poll::Ready(self.poll_into(cx, &mut body).is_ready())).await;
+        }
+        body.truncate(max);
+        Err(error.with_body(body.into()))
+    }
+
     /// The error that [`Response::error_for_status`] would give, the response kept: its body may say more.
     pub fn error_for_status_ref(&self) -> Option<Error> {
         if self.ok() {

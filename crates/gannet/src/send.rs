@@ -23,7 +23,7 @@ use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
-use crate::pool::{Checkout, Lease};
+use crate::pool::{Checkout, Conn, Held, Lease};
 use crate::request::{Request, append, basic};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
@@ -38,6 +38,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
     let started = Instant::now();
+    let pool = &session.pool;
+    if pool.closing.is_closed() {
+        return Err(Error::closed().with_url(&request.url).with_elapsed(Duration::ZERO));
+    }
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
     let total = timeouts.total.map(|limit| (later(started, limit), limit));
     let watched = !session.traces.is_empty() || request.own.hooks.is_some();
@@ -51,6 +55,7 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
         started,
         marks: Marks::default(),
         tracer,
+        held: None,
         request,
     };
     match sending.follow().await {
@@ -76,6 +81,8 @@ struct Sending<'a> {
     /// Of the exchange that is prepared.
     marks: Marks,
     tracer: Option<Arc<Tracer>>,
+    /// Between two connections: a session that is closed meanwhile lets it go on.
+    held: Option<Held<'a>>,
 }
 
 impl Sending<'_> {
@@ -94,6 +101,7 @@ impl Sending<'_> {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
+            self.held = Some(self.session.pool.closing.hold());
             if head.persists {
                 // An error or the end of the patience closes the connection; the redirect is followed all the same.
                 let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
@@ -148,6 +156,7 @@ impl Sending<'_> {
         let mut fresh_only = false;
         loop {
             let mut lease = self.lease(again, fresh_only).await?;
+            self.held = None;
             let reused = self.mark_lease(&mut lease);
             let mut exchange = self.start(lease)?;
             match poll_fn(|cx| exchange.poll_head(cx)).await {
@@ -161,6 +170,7 @@ impl Sending<'_> {
                 // Once is bad luck; the second try goes on a connection that nobody has used.
                 Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
+                    self.held = Some(self.session.pool.closing.hold());
                     self.marks.before = self.started.elapsed();
                     self.tell(&Event::Retry { reason: RetryReason::StaleConnection });
                 }
@@ -173,17 +183,23 @@ impl Sending<'_> {
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
         let url = &self.request.url;
         let pool = &self.session.pool;
-        let mut lease = match pool.checkout(&origin_name(url)) {
-            Checkout::Now(lease) => lease,
-            Checkout::Closed => return Err(Error::closed()),
-            Checkout::Wait(waiting) => {
-                self.tell(&Event::QueueStart);
-                let since = Instant::now();
-                let turn = Box::pin(async { waiting.turn().await.ok_or_else(Error::closed) });
-                let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
-                self.marks.queued = since.elapsed();
-                self.tell(&Event::QueueEnd { waited: self.marks.queued });
-                lease
+        let mut lease = loop {
+            let waiting = match pool.checkout(&origin_name(url)) {
+                Checkout::Now(lease) => break lease,
+                Checkout::Closed => return Err(Error::closed()),
+                Checkout::Wait(waiting) => waiting,
+            };
+            self.tell(&Event::QueueStart);
+            let since = Instant::now();
+            let turn = Box::pin(async { Ok(waiting.turn().await) });
+            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+            self.marks.queued += since.elapsed();
+            self.tell(&Event::QueueEnd { waited: self.marks.queued });
+            match lease {
+                Some(lease) => break lease,
+                // Turned away as all who wait are when the session is closed, but it began before.
+                None if self.held.is_some() && pool.closing.is_held() => {}
+                None => return Err(Error::closed()),
             }
         };
         if let Some(conn) = lease.conn() {
@@ -196,17 +212,19 @@ impl Sending<'_> {
         }
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
-            let limit = self.timeouts.connect;
-            let mut steps = Steps::new(self.tracer.clone());
-            match self.session.connector.connect(url, limit, &mut steps).await {
-                // Descriptors may be held by idle connections of our own.
-                Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
-                    self.session.connector.connect(url, limit, &mut steps).await
-                }
-                result => result,
+            tokio::select! {
+                biased;
+                () = pool.closing.cut_off() => Err(Error::closed()),
+                opened = self.session.open(url, self.timeouts.connect, self.tracer.clone()) => opened,
             }
         });
-        lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
+        match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
+            Ok(conn) => lease.fill(conn),
+            Err(error) => {
+                pool.on_open_failed();
+                return Err(error);
+            }
+        }
         Ok(lease)
     }
 
@@ -398,6 +416,18 @@ fn origin_name(url: &Url) -> Cow<'_, str> {
 }
 
 impl Inner {
+    /// A new connection. `limit` is the time for it.
+    async fn open(&self, url: &Url, limit: Option<Duration>, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
+        let mut steps = Steps::new(tracer);
+        match self.connector.connect(url, limit, &mut steps).await {
+            // Descriptors may be held by idle connections of our own.
+            Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
+                self.connector.connect(url, limit, &mut steps).await
+            }
+            result => result,
+        }
+    }
+
     fn store_cookies(&self, url: &Url, headers: &Headers) {
         if self.options.cookies.enabled && headers.contains("set-cookie") {
             let now = SystemTime::now();

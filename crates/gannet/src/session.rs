@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -12,7 +13,7 @@ use url::Url;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{Pool, PoolStats};
+use crate::pool::{HostStats, Pool, PoolCounters, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
 use crate::trace::Trace;
@@ -120,10 +121,21 @@ impl Session {
         crate::send::send(&self.inner, request).await
     }
 
-    /// Closes every idle connection at once and refuses new requests with kind `closed`; requests under way
-    /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
+    /// Closes every idle connection at once and refuses new requests, and those that wait for a connection, with kind
+    /// `closed`; requests under way finish, redirects and all, and their connections are closed after them. Also for
+    /// all clones. See [`Session::close_within`] for an end to what is under way.
     pub fn close(&self) {
         self.inner.pool.close();
+    }
+
+    /// As [`Session::close`], and waits for what is under way, but no longer than this; then it is cut off, and fails
+    /// with kind `closed`: connecting, waiting for a head, reading a body. Returns how many those were, after another
+    /// tenth of a second at most, in which they let go of their connections. A response that nobody reads or drops
+    /// keeps its connection; reading it fails.
+    ///
+    /// Dropping the future leaves the session closed, with nothing cut off.
+    pub async fn close_within(&self, limit: Duration) -> usize {
+        self.inner.pool.close_within(limit).await
     }
 
     /// Whether [`Session::close`] was called.
@@ -131,9 +143,19 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// Counters of the connection pool at this moment.
+    /// The connection pool at this moment.
     pub fn pool_stats(&self) -> PoolStats {
         self.inner.pool.stats()
+    }
+
+    /// The connection pool at this moment, host by host: those that have a connection or a request waiting for one.
+    pub fn pool_hosts(&self) -> Vec<HostStats> {
+        self.inner.pool.hosts()
+    }
+
+    /// What the connection pool did since the session was made.
+    pub fn pool_counters(&self) -> PoolCounters {
+        self.inner.pool.counters()
     }
 
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::PoolStats;
+use super::{HostStats, PoolStats};
 
 pub(super) type OriginId = u32;
 
@@ -252,6 +252,17 @@ impl<C, W> Queues<C, W> {
 
     pub(super) fn stats(&self) -> PoolStats {
         PoolStats { open: self.open, idle: self.idle, waiting: self.waiting }
+    }
+
+    pub(super) fn hosts(&self) -> Vec<HostStats> {
+        let known = self.origins.iter().filter(|origin| !origin.name.is_empty());
+        let stats = known.map(|origin| HostStats {
+            host: (*origin.name).to_owned(),
+            open: origin.open,
+            idle: origin.idle.len(),
+            waiting: origin.line.len() + origin.promoted,
+        });
+        stats.collect()
     }
 
     #[cfg(test)]

@@ -2,8 +2,10 @@
 
 mod blocking;
 mod cancelling;
+mod closing;
 mod connecting;
 mod cookies;
+mod counters;
 mod decoding;
 mod faults;
 mod pool;
