@@ -2,7 +2,7 @@
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -62,14 +62,16 @@ pub struct Session {
 pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) connector: Connector,
+    pub(crate) connector: Arc<Connector>,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
     base: Option<Url>,
     /// Held for one look-up or store, never across an await.
-    jar: Mutex<Jar>,
+    jar: Arc<Mutex<Jar>>,
+    /// Sessions that share all of this one but its connections, while they live.
+    shards: Mutex<Vec<Weak<Inner>>>,
 }
 
 impl Session {
@@ -86,9 +88,35 @@ impl Session {
         }
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let connector = Connector::new(&options)?;
-        let jar = Mutex::default();
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+        let connector = Arc::new(Connector::new(&options)?);
+        let (jar, shards) = (Arc::default(), Mutex::default());
+        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar, shards }) })
+    }
+
+    /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
+    /// the caps, and is closed with this one.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
+        let whole = &*self.inner;
+        let connections = whole.options.connections.shard(number, count);
+        let inner = Arc::new(Inner {
+            pool: Pool::new(connections.max, connections.max_per_host, connections.idle),
+            options: Options { connections, ..whole.options.clone() },
+            connector: whole.connector.clone(),
+            defaults: whole.defaults.clone(),
+            default_block: whole.default_block.clone(),
+            base: whole.base.clone(),
+            jar: whole.jar.clone(),
+            shards: Mutex::default(),
+        });
+        let mut shards = whole.shards();
+        shards.retain(|shard| shard.strong_count() > 0);
+        shards.push(Arc::downgrade(&inner));
+        drop(shards);
+        // After it is known: a session that was closed meanwhile closes it too.
+        if self.is_closed() {
+            inner.pool.close();
+        }
+        Session { inner }
     }
 
     /// Starts a request of any method.
@@ -110,6 +138,9 @@ impl Session {
     /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
     pub fn close(&self) {
         self.inner.pool.close();
+        for shard in self.inner.shards().iter().filter_map(Weak::upgrade) {
+            shard.pool.close();
+        }
     }
 
     /// Whether [`Session::close`] was called.
@@ -117,9 +148,10 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// Counters of the connection pool at this moment.
+    /// Counters of the connection pool at this moment, those of a bulk run's further threads among them.
     pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+        let shards = self.inner.shards();
+        shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
     }
 
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
@@ -169,6 +201,11 @@ impl fmt::Debug for Session {
 impl Inner {
     pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
         self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+    }
+
+    // Nothing is left half done under this lock.
+    fn shards(&self) -> MutexGuard<'_, Vec<Weak<Inner>>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
