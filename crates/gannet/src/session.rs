@@ -2,6 +2,7 @@
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
@@ -15,6 +16,7 @@ use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
+use crate::trace::Trace;
 
 /// The content codings that are decoded.
 pub(crate) const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
@@ -59,19 +61,27 @@ pub struct Session {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What a session's clones share.
 pub(crate) struct Inner {
-    pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) connector: Arc<Connector>,
+    common: Arc<Common>,
+    /// Sessions that share all of this one but its connections, while they live.
+    shards: Mutex<Vec<Weak<Inner>>>,
+}
+
+/// What its shards share too.
+pub(crate) struct Common {
+    pub(crate) options: Options,
+    pub(crate) connector: Connector,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// Who watches its requests.
+    pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
     /// Held for one look-up or store, never across an await.
-    jar: Arc<Mutex<Jar>>,
-    /// Sessions that share all of this one but its connections, while they live.
-    shards: Mutex<Vec<Weak<Inner>>>,
+    jar: Mutex<Jar>,
 }
 
 impl Session {
@@ -80,6 +90,16 @@ impl Session {
     /// # Errors
     /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
     pub fn new(options: Options) -> Result<Self> {
+        Session::builder(options).build()
+    }
+
+    /// To give it what options cannot hold: code that watches its requests.
+    pub fn builder(options: Options) -> SessionBuilder {
+        SessionBuilder { options, traces: Vec::new() }
+    }
+
+    fn build(builder: SessionBuilder) -> Result<Self> {
+        let SessionBuilder { options, traces } = builder;
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -88,27 +108,19 @@ impl Session {
         }
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let connector = Arc::new(Connector::new(&options)?);
-        let (jar, shards) = (Arc::default(), Mutex::default());
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar, shards }) })
+        let connector = Connector::new(&options)?;
+        let jar = Mutex::default();
+        let common = Common { options, connector, defaults, default_block, traces, base, jar };
+        Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
     /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
     /// the caps, and is closed with this one.
     pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
-        let whole = &*self.inner;
-        let connections = whole.options.connections.shard(number, count);
-        let inner = Arc::new(Inner {
-            pool: Pool::new(connections.max, connections.max_per_host, connections.idle),
-            options: Options { connections, ..whole.options.clone() },
-            connector: whole.connector.clone(),
-            defaults: whole.defaults.clone(),
-            default_block: whole.default_block.clone(),
-            base: whole.base.clone(),
-            jar: whole.jar.clone(),
-            shards: Mutex::default(),
-        });
-        let mut shards = whole.shards();
+        let connections = self.inner.options.connections.shard(number, count);
+        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
+        let mut shards = self.inner.shards();
         shards.retain(|shard| shard.strong_count() > 0);
         shards.push(Arc::downgrade(&inner));
         drop(shards);
@@ -179,6 +191,35 @@ impl Session {
     }
 }
 
+/// A session in the making: its options, and what they cannot hold. Made by [`Session::builder`].
+#[must_use = "there is no session before `build`"]
+pub struct SessionBuilder {
+    options: Options,
+    traces: Vec<Arc<dyn Trace>>,
+}
+
+impl SessionBuilder {
+    /// Watches all its requests. May be called more than once; all are told, in this order.
+    pub fn trace(mut self, trace: impl Trace) -> Self {
+        self.traces.push(Arc::new(trace));
+        self
+    }
+
+    /// The session. Opens nothing yet.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn build(self) -> Result<Session> {
+        Session::build(self)
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder").field("traces", &self.traces.len()).finish_non_exhaustive()
+    }
+}
+
 impl AsRef<Session> for Session {
     fn as_ref(&self) -> &Session {
         self
@@ -195,6 +236,14 @@ impl Default for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("pool", &self.pool_stats()).finish_non_exhaustive()
+    }
+}
+
+impl Deref for Inner {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
     }
 }
 
