@@ -90,6 +90,8 @@ pub struct EventParser {
     has_data: bool,
     event: String,
     event_retry: Option<Duration>,
+    /// The ID that the next event will have; it counts as seen once that is dispatched.
+    id: String,
     last_id: String,
     retry: Option<Duration>,
 }
@@ -103,10 +105,11 @@ impl EventParser {
     /// The same, going on behind an event of this ID.
     #[must_use]
     pub fn with_last_id(self, last_id: impl Into<String>) -> Self {
-        EventParser { last_id: last_id.into(), ..self }
+        let last_id = last_id.into();
+        EventParser { id: last_id.clone(), last_id, ..self }
     }
 
-    /// The ID to send as Last-Event-ID when connecting again; empty for none.
+    /// The ID to send as Last-Event-ID when connecting again: that of the last event that was whole; empty for none.
     pub fn last_id(&self) -> &str {
         &self.last_id
     }
@@ -206,7 +209,7 @@ impl EventParser {
                 self.has_data = true;
             }
             "event" => value.clone_into(&mut self.event),
-            "id" if !value.contains('\0') => value.clone_into(&mut self.last_id),
+            "id" if !value.contains('\0') => value.clone_into(&mut self.id),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 // Only too many digits can fail here.
                 let longest = Duration::from_secs(u64::from(u32::MAX));
@@ -223,6 +226,7 @@ impl EventParser {
     fn dispatch(&mut self) -> Option<Event> {
         let (data, event) = (std::mem::take(&mut self.data), std::mem::take(&mut self.event));
         let retry = self.event_retry.take();
+        self.id.clone_into(&mut self.last_id);
         if !std::mem::take(&mut self.has_data) {
             return None;
         }

@@ -19,7 +19,11 @@ fn event(id: &str, event: &str, data: &str) -> Event {
 #[test]
 fn the_standards_examples_are_read_as_it_says() {
     let stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
-    let wanted = [event("1", "message", "first event"), event("", "message", "second event"), event("", "message", " third event")];
+    let wanted = [
+        event("1", "message", "first event"),
+        event("", "message", "second event"),
+        event("", "message", " third event"),
+    ];
     assert_eq!(read(stream), wanted);
     // The second block has data of one empty line; the last one is not ended.
     assert_eq!(read(b"data\n\ndata\ndata\n\ndata:"), [event("", "message", ""), event("", "message", "\n")]);
@@ -53,6 +57,17 @@ fn ids_and_retry_count_without_data_and_bad_ones_do_not() {
     let first = parser.next_event().unwrap().unwrap();
     assert_eq!((first.id.as_str(), first.retry), ("a", Some(Duration::from_secs(u64::from(u32::MAX)))));
     assert_eq!(parser.next_event().unwrap().unwrap().retry, None);
+}
+
+#[test]
+fn the_id_of_an_event_that_was_cut_off_is_not_the_last() {
+    let mut parser = EventParser::default().with_last_id("6");
+    parser.push(b"data: x\n\nid: 7\ndata: y\n");
+    assert_eq!(parser.next_event().unwrap().unwrap().id, "6");
+    assert_eq!((parser.next_event(), parser.last_id()), (Ok(None), "6"));
+    parser.push(b"\n");
+    assert_eq!(parser.next_event().unwrap().unwrap().id, "7");
+    assert_eq!(parser.last_id(), "7");
 }
 
 #[test]

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn types_are_read_without_case_and_their_parameters_with() {
         let html = MediaType::parse(b" Text/HTML ; Charset=\"UTF-8\"; x=Y").unwrap();
-        assert_eq!((html.essence.as_str(), html.charset(), html.parameter("x")), ("text/html", Some("UTF-8"), Some("Y")));
+        assert_eq!(
+            (html.essence.as_str(), html.charset(), html.parameter("x")),
+            ("text/html", Some("UTF-8"), Some("Y"))
+        );
         let problem = MediaType::parse(b"application/problem+json").unwrap();
         assert!(problem.is_json() && problem.charset().is_none() && !html.is_json());
         for value in ["", "text", "text/", "/html", "te xt/html", "text/html, text/plain"] {
