@@ -5,6 +5,8 @@ mod fields;
 mod streams;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use crate::decode::charset;
 use crate::decode::content::{ContentDecoder, DecodeLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
+use crate::timings::{Marks, Timings};
+use crate::trace::{Event, Tracer};
 
 pub use self::fields::Link;
 pub use self::streams::{Chunks, Events, ResponseLines};
@@ -92,6 +96,27 @@ impl Response {
     /// From the start of the request to this response's head.
     pub fn elapsed(&self) -> Duration {
         self.head_after
+    }
+
+    /// Where the time went so far; `total` is known once the body has been read.
+    pub fn timings(&self) -> Timings {
+        self.body.marks().timings(self.started, self.head_after)
+    }
+
+    /// The address at the other end of the connection that brought it: the server's, or a proxy's. None for a
+    /// socket without, and for a response that came over none.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.peer
+    }
+
+    /// The address at our end of that connection.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.local
+    }
+
+    /// Bytes of the body that have come so far and been looked at, their content codings not undone.
+    pub fn received(&self) -> u64 {
+        self.body.came
     }
 
     /// The length of the body, where it is known: not for chunked ones, nor for those that will be decoded.
@@ -175,7 +200,24 @@ impl Response {
 
     /// Appends the next bytes of the body to `out`; false at its end. For callers that gather under a budget.
     pub(crate) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
-        self.body.poll_into(cx, out).map_err(|error| self.told(error))
+        let had = self.body.exchange.is_some();
+        let result = ready!(self.body.poll_into(cx, out)).map_err(|error| self.told(error));
+        if self.body.tracer.is_some() && (had || result.is_err()) {
+            self.tell_end(result.as_ref().err());
+        }
+        Poll::Ready(result)
+    }
+
+    /// Tells who watches, once, if the body is at its end or has failed.
+    pub(crate) fn tell_end(&mut self, error: Option<&Error>) {
+        if error.is_none() && self.body.exchange.is_some() {
+            return;
+        }
+        let Some(tracer) = self.body.tracer.take() else { return };
+        match error {
+            Some(error) => tracer.tell(&Event::Error { error }),
+            None => tracer.tell(&Event::End { timings: &self.timings() }),
+        }
     }
 
     /// We were the ones who waited, so long: `read` starts anew, and `total` if it is to be moved on ends later.
@@ -234,6 +276,12 @@ pub(crate) struct ResponseBody {
     failed: bool,
     /// The caller has begun to take it in pieces.
     begun: bool,
+    /// Bytes that have come, as the wire had them.
+    came: u64,
+    /// Of the exchange that is over; while it runs it has its own.
+    marks: Marks,
+    /// Who watches, until the end is told.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl ResponseBody {
@@ -259,6 +307,9 @@ impl ResponseBody {
             refused = Some(too_large(max));
         }
         let mut body = ResponseBody {
+            came: at_hand.len() as u64,
+            marks: Marks::default(),
+            tracer: None,
             at_hand,
             exchange: None,
             decoder: decoder.map(Box::new),
@@ -276,6 +327,15 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// From now on, who watches is told of the end.
+    pub(crate) fn watched(&mut self, tracer: Option<Arc<Tracer>>) {
+        self.tracer = tracer;
+    }
+
+    fn marks(&self) -> &Marks {
+        self.exchange.as_ref().map_or(&self.marks, |exchange| exchange.marks())
     }
 
     /// The whole body, if it is here and needs nothing done.
@@ -321,7 +381,10 @@ impl ResponseBody {
         });
         if result.is_err() {
             self.failed = true;
-            self.exchange = None;
+            // Noted as of an exchange that never ended.
+            if let Some(exchange) = self.exchange.take() {
+                self.marks = exchange.marks().clone();
+            }
             self.at_hand = Vec::new();
         }
         Poll::Ready(result)
@@ -348,6 +411,7 @@ impl ResponseBody {
             } else if let Some(exchange) = &mut self.exchange {
                 match ready!(exchange.poll_data(cx))? {
                     Some(piece) => {
+                        self.came += piece.len() as u64;
                         let wire = exchange.data(piece);
                         let taken = push(&mut self.decoder, wire, out)?;
                         self.at_hand.extend_from_slice(&wire[taken..]);
@@ -372,7 +436,7 @@ impl ResponseBody {
 
     fn end(&mut self, exchange: Exchange) {
         self.trailers = exchange.trailers().cloned().map(Box::new);
-        exchange.finish();
+        self.marks = exchange.finish();
     }
 }
 
