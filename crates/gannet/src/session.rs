@@ -1,10 +1,13 @@
 //! The session: what requests share. Cheap to clone, safe to share between tasks and threads; its connections,
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
@@ -13,7 +16,7 @@ use url::Url;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{HostStats, Pool, PoolCounters, PoolStats};
+use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
 use crate::trace::Trace;
@@ -61,9 +64,23 @@ pub struct Session {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What a session's clones share.
 pub(crate) struct Inner {
-    pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
+    common: Arc<Common>,
+    /// Sessions that share all of this one but its connections, while they live.
+    shards: Mutex<Vec<Shard>>,
+}
+
+/// One of them; what it counted stays when it is gone.
+struct Shard {
+    inner: Weak<Inner>,
+    counters: Arc<Counters>,
+}
+
+/// What its shards share too.
+pub(crate) struct Common {
+    pub(crate) options: Options,
     pub(crate) connector: Connector,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
@@ -102,8 +119,32 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
         let jar = Mutex::default();
-        let inner = Inner { options, pool, connector, defaults, default_block, traces, base, jar };
-        Ok(Session { inner: Arc::new(inner) })
+        let common = Common { options, connector, defaults, default_block, traces, base, jar };
+        Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
+    }
+
+    /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
+    /// the caps, and is closed with this one.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
+        let connections = self.inner.options.connections.shard(number, count);
+        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
+        let mut shards = self.inner.shards();
+        shards.retain(|shard| {
+            // Only its counters are left: nobody counts any more.
+            let is_over = Arc::strong_count(&shard.counters) == 1;
+            if is_over {
+                self.inner.pool.counters.add(&shard.counters);
+            }
+            !is_over
+        });
+        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone() });
+        drop(shards);
+        // After it is known: a session that was closed meanwhile closes it too.
+        if self.is_closed() {
+            inner.pool.close();
+        }
+        Session { inner }
     }
 
     /// Starts a request of any method.
@@ -126,6 +167,9 @@ impl Session {
     /// all clones. See [`Session::close_within`] for an end to what is under way.
     pub fn close(&self) {
         self.inner.pool.close();
+        for pool in self.inner.shard_pools() {
+            pool.close();
+        }
     }
 
     /// As [`Session::close`], and waits for what is under way, but no longer than this; then it is cut off, and fails
@@ -135,7 +179,11 @@ impl Session {
     ///
     /// Dropping the future leaves the session closed, with nothing cut off.
     pub async fn close_within(&self, limit: Duration) -> usize {
-        self.inner.pool.close_within(limit).await
+        self.close();
+        let pools = self.inner.shard_pools();
+        let shards = pools.iter().map(|pool| pool.close_within(limit));
+        let (own, shards) = tokio::join!(self.inner.pool.close_within(limit), join_all(shards));
+        own + shards.into_iter().sum::<usize>()
     }
 
     /// Whether [`Session::close`] was called.
@@ -143,19 +191,29 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// The connection pool at this moment.
+    /// The connection pool at this moment, those of a bulk run's further threads with it.
     pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+        self.inner.shard_pools().iter().fold(self.inner.pool.stats(), |all, pool| all + pool.stats())
     }
 
-    /// The connection pool at this moment, host by host: those that have a connection or a request waiting for one.
+    /// The same host by host: those that have a connection, or a request waiting for one.
     pub fn pool_hosts(&self) -> Vec<HostStats> {
-        self.inner.pool.hosts()
+        let mut hosts: BTreeMap<String, HostStats> = BTreeMap::new();
+        let shards = self.inner.shard_pools();
+        for host in shards.iter().chain([&self.inner.pool]).flat_map(|pool| pool.hosts()) {
+            hosts.entry(host.host.clone()).and_modify(|known| known.add(&host)).or_insert(host);
+        }
+        hosts.into_values().collect()
     }
 
-    /// What the connection pool did since the session was made.
+    /// What the connection pool did since the session was made, those of bulk runs' further threads with it.
     pub fn pool_counters(&self) -> PoolCounters {
-        self.inner.pool.counters()
+        let all = Counters::default();
+        all.add(&self.inner.pool.counters);
+        for shard in self.inner.shards().iter() {
+            all.add(&shard.counters);
+        }
+        all.read()
     }
 
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
@@ -231,9 +289,27 @@ impl fmt::Debug for Session {
     }
 }
 
+impl Deref for Inner {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
 impl Inner {
     pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
         self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+    }
+
+    // Nothing is left half done under this lock.
+    fn shards(&self) -> MutexGuard<'_, Vec<Shard>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pools of the shards that live.
+    fn shard_pools(&self) -> Vec<Arc<Pool>> {
+        self.shards().iter().filter_map(|shard| Some(shard.inner.upgrade()?.pool.clone())).collect()
     }
 }
 

@@ -90,6 +90,16 @@ impl Counters {
         self.closed[why as usize].fetch_add(count as u64, Relaxed);
     }
 
+    /// Takes up what another pool did that is gone.
+    pub(crate) fn add(&self, other: &Counters) {
+        self.opened.fetch_add(other.opened.load(Relaxed), Relaxed);
+        self.open_failed.fetch_add(other.open_failed.load(Relaxed), Relaxed);
+        self.reused.fetch_add(other.reused.load(Relaxed), Relaxed);
+        for (own, other) in self.closed.iter().zip(&other.closed) {
+            own.fetch_add(other.load(Relaxed), Relaxed);
+        }
+    }
+
     pub(crate) fn read(&self) -> PoolCounters {
         let closed = |why: Why| self.closed[why as usize].load(Relaxed);
         PoolCounters {

@@ -23,8 +23,7 @@ use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
 use crate::timings::Opened;
 pub(crate) use closing::{Closing, Cut, Held};
-use counters::Counters;
-pub(crate) use counters::Why;
+pub(crate) use counters::{Counters, Why};
 pub use counters::{PoolClosed, PoolCounters};
 use queue::{OriginId, Queues};
 
@@ -56,7 +55,8 @@ pub(crate) struct Pool {
     /// Held for a few instructions at a time, never across an await, and no connection is closed under it.
     state: Mutex<State>,
     idle_for: Duration,
-    counters: Counters,
+    /// Kept by the session longer than the pool.
+    pub(crate) counters: Arc<Counters>,
     pub(crate) closing: Closing,
 }
 
@@ -107,11 +107,27 @@ pub struct HostStats {
     pub waiting: usize,
 }
 
+impl std::ops::Add for PoolStats {
+    type Output = PoolStats;
+
+    fn add(self, other: PoolStats) -> PoolStats {
+        PoolStats { open: self.open + other.open, idle: self.idle + other.idle, waiting: self.waiting + other.waiting }
+    }
+}
+
+impl HostStats {
+    pub(crate) fn add(&mut self, other: &HostStats) {
+        self.open += other.open;
+        self.idle += other.idle;
+        self.waiting += other.waiting;
+    }
+}
+
 impl Pool {
     pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
         let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
         let state = Mutex::new(State { queues, reaper: None, closed: false });
-        let (counters, closing) = (Counters::default(), Closing::default());
+        let (counters, closing) = (Arc::default(), Closing::default());
         Arc::new(Pool { state, idle_for, counters, closing })
     }
 
@@ -176,10 +192,6 @@ impl Pool {
 
     pub(crate) fn hosts(&self) -> Vec<HostStats> {
         self.lock().queues.hosts()
-    }
-
-    pub(crate) fn counters(&self) -> PoolCounters {
-        self.counters.read()
     }
 
     pub(crate) fn on_open_failed(&self) {
