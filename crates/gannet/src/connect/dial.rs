@@ -1,47 +1,122 @@
-//! One TCP connection out of several addresses: all are tried, the next one 250 ms after the one before or as soon
-//! as it fails, IPv6 and IPv4 in turn (RFC 8305 §§4–5).
+//! A bare stream to a host and port: its addresses are looked up and raced (RFC 8305; the order is decided by
+//! `gannet_core::eyeballs`). The attempts of a race that lose are closed as soon as one has won.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use gannet_core::eyeballs::{Eyeballs, Next, Pace};
 use gannet_core::{ErrorKind, Phase};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, sleep_until};
+use url::Host;
 
+use super::dns::{self, Resolver};
+use super::stream::Stream;
 use crate::error::{EADDRNOTAVAIL, Error, Result, is_exhaustion};
+use crate::options::Options;
 
-/// RFC 8305 §8: the recommended Connection Attempt Delay.
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// What reaches hosts for one session.
+pub(super) struct Dialer {
+    resolver: Resolver,
+    unix_socket: Option<Arc<Path>>,
+}
 
-pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream> {
-    if let [only] = addresses {
-        return dial(SocketAddr::new(*only, port)).await.map_err(|error| failed(error, &[*only], port));
+/// One connection being made. Dropping it closes whatever was opened.
+pub(super) struct Dialing {
+    route: Route,
+    port: u16,
+}
+
+enum Route {
+    Name(dns::Pending),
+    Address(IpAddr),
+    Unix(Arc<Path>),
+}
+
+impl Dialer {
+    pub(super) fn new(options: &Options) -> Self {
+        let unix_socket = options.connections.unix_socket.as_deref().map(Arc::from);
+        Dialer { resolver: Resolver::new(options.dns.clone()), unix_socket }
     }
-    let mut waiting = interleaved(addresses).into_iter();
-    let mut dialing = FuturesUnordered::new();
-    let mut last_error = std::io::Error::from_raw_os_error(EADDRNOTAVAIL);
-    loop {
-        match waiting.next() {
-            Some(address) => dialing.push(dial(SocketAddr::new(address, port))),
-            None if dialing.is_empty() => return Err(failed(last_error, addresses, port)),
-            None => {}
+
+    /// Begins to reach this host: its name is being looked up from now on.
+    pub(super) fn dial(&self, host: &Host<&str>, port: u16) -> Dialing {
+        let route = match (&self.unix_socket, host) {
+            (Some(path), _) => Route::Unix(path.clone()),
+            (None, Host::Domain(name)) => Route::Name(self.resolver.lookup(name)),
+            (None, Host::Ipv4(ip)) => Route::Address((*ip).into()),
+            (None, Host::Ipv6(ip)) => Route::Address((*ip).into()),
+        };
+        Dialing { route, port }
+    }
+}
+
+impl Dialing {
+    /// Returns when the lookup is being made, no longer queued: a wait of our own making.
+    pub(super) async fn queued(&mut self) {
+        if let Route::Name(pending) = &mut self.route {
+            pending.started().await;
         }
-        let more = waiting.len() > 0;
-        tokio::select! {
-            biased;
-            Some(result) = dialing.next() => match result {
-                Ok(stream) => return Ok(stream),
-                // What a server said is worth more than what this machine lacks.
-                Err(error) if !is_exhaustion(&error) || is_exhaustion(&last_error) => last_error = error,
-                Err(_) => {}
-            },
-            () = tokio::time::sleep(ATTEMPT_DELAY), if more => {}
+    }
+
+    /// The stream, and in `phase` how far it came, should the caller give up.
+    pub(super) async fn stream(self, phase: &mut Phase) -> Result<Stream> {
+        match self.route {
+            Route::Name(pending) => Ok(Stream::Tcp(race(pending, self.port, phase).await?)),
+            Route::Address(ip) => {
+                *phase = Phase::Connect;
+                let tcp = connect(SocketAddr::new(ip, self.port)).await;
+                tcp.map(Stream::Tcp).map_err(|error| failed(error, &[ip], self.port))
+            }
+            Route::Unix(path) => {
+                *phase = Phase::Connect;
+                let unix = UnixStream::connect(&path).await;
+                unix.map(Stream::Unix).map_err(|error| {
+                    Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
+                        .with_message(format!("cannot connect to the Unix socket {}", path.display()))
+                })
+            }
         }
     }
 }
 
-async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
+async fn race(pending: dns::Pending, port: u16, phase: &mut Phase) -> Result<TcpStream> {
+    let addresses = pending.addresses().await?;
+    *phase = Phase::Connect;
+    let mut race = Eyeballs::new(Pace::default());
+    race.on_addresses(&addresses, Instant::now().into_std());
+    race.on_resolved();
+    let mut attempts = FuturesUnordered::new();
+    let mut last_error = std::io::Error::from_raw_os_error(EADDRNOTAVAIL);
+    loop {
+        let until = loop {
+            match race.poll(Instant::now().into_std()) {
+                Next::Start(address) => attempts.push(connect(SocketAddr::new(address, port))),
+                Next::Wait(until) => break until,
+                Next::Failed => return Err(failed(last_error, &addresses, port)),
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(result) = attempts.next() => match result {
+                Ok(stream) => return Ok(stream),
+                Err(error) => {
+                    race.on_failed();
+                    // What a server said is worth more than what this machine lacks.
+                    if !is_exhaustion(&error) || is_exhaustion(&last_error) {
+                        last_error = error;
+                    }
+                }
+            },
+            () = sleep_until(until.unwrap_or_else(std::time::Instant::now).into()), if until.is_some() => {}
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await.map_err(|error| match error.raw_os_error() {
         // A machine without IPv6 says this at once, for ever; with IPv4 it means that the ports ran out.
         Some(EADDRNOTAVAIL) if address.is_ipv6() => std::io::ErrorKind::NetworkUnreachable.into(),
@@ -52,19 +127,6 @@ async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// IPv6 first, then each family in turn, keeping the resolver's order within a family.
-fn interleaved(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let (mut six, mut four): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(IpAddr::is_ipv6);
-    six.reverse();
-    four.reverse();
-    let mut mixed = Vec::with_capacity(addresses.len());
-    while !(six.is_empty() && four.is_empty()) {
-        mixed.extend(six.pop());
-        mixed.extend(four.pop());
-    }
-    mixed
-}
-
 fn failed(error: std::io::Error, addresses: &[IpAddr], port: u16) -> Error {
     let tried = match addresses {
         [only] => SocketAddr::new(*only, port).to_string(),
@@ -72,18 +134,4 @@ fn failed(error: std::io::Error, addresses: &[IpAddr], port: u16) -> Error {
     };
     Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
         .with_message(format!("cannot connect to {tried}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_take_turns_and_keep_their_order() {
-        let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
-        assert_eq!(
-            interleaved(&ips(&["10.0.0.1", "10.0.0.2", "::1", "::2", "::3"])),
-            ips(&["::1", "10.0.0.1", "::2", "10.0.0.2", "::3"])
-        );
-    }
 }
