@@ -13,10 +13,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep_until};
 use url::Host;
 
+use super::Target;
 use super::dns::{self, Resolver};
 use super::stream::Stream;
 use crate::error::{EADDRNOTAVAIL, Error, Result, is_exhaustion};
 use crate::options::Options;
+use crate::trace::Steps;
 
 /// What reaches hosts for one session.
 pub(super) struct Dialer {
@@ -25,8 +27,9 @@ pub(super) struct Dialer {
 }
 
 /// One connection being made. Dropping it closes whatever was opened.
-pub(super) struct Dialing {
+pub(super) struct Dialing<'a> {
     route: Route,
+    name: &'a str,
     port: u16,
 }
 
@@ -42,19 +45,23 @@ impl Dialer {
         Dialer { resolver: Resolver::new(options.dns.clone()), unix_socket }
     }
 
-    /// Begins to reach this host: its name is being looked up from now on.
-    pub(super) fn dial(&self, host: &Host<&str>, port: u16) -> Dialing {
-        let route = match (&self.unix_socket, host) {
+    /// Begins to reach this host and port: its name is being looked up from now on.
+    pub(super) fn dial<'a>(&self, target: &Target<'a>, progress: &mut Steps) -> Dialing<'a> {
+        let route = match (&self.unix_socket, &target.host) {
             (Some(path), _) => Route::Unix(path.clone()),
-            (None, Host::Domain(name)) => Route::Name(self.resolver.lookup(name)),
+            (None, Host::Domain(name)) => {
+                let pending = self.resolver.lookup(name);
+                progress.on_lookup(target.name, pending.is_known());
+                Route::Name(pending)
+            }
             (None, Host::Ipv4(ip)) => Route::Address((*ip).into()),
             (None, Host::Ipv6(ip)) => Route::Address((*ip).into()),
         };
-        Dialing { route, port }
+        Dialing { route, name: target.name, port: target.port }
     }
 }
 
-impl Dialing {
+impl Dialing<'_> {
     /// Returns when the lookup is being made, no longer queued: a wait of our own making.
     pub(super) async fn queued(&mut self) {
         if let Route::Name(pending) = &mut self.route {
@@ -63,31 +70,44 @@ impl Dialing {
     }
 
     /// The stream, and in `phase` how far it came, should the caller give up.
-    pub(super) async fn stream(self, phase: &mut Phase) -> Result<Stream> {
-        match self.route {
-            Route::Name(pending) => Ok(Stream::Tcp(race(pending, self.port, phase).await?)),
-            Route::Address(ip) => {
-                *phase = Phase::Connect;
-                let tcp = connect(SocketAddr::new(ip, self.port)).await;
-                tcp.map(Stream::Tcp).map_err(|error| failed(error, &[ip], self.port))
+    pub(super) async fn stream(self, phase: &mut Phase, progress: &mut Steps) -> Result<Stream> {
+        let addresses = match self.route {
+            Route::Name(pending) => {
+                let cached = pending.is_known();
+                let addresses = pending.addresses().await?;
+                progress.on_addresses(&addresses, cached);
+                addresses
             }
+            Route::Address(ip) => vec![ip],
             Route::Unix(path) => {
                 *phase = Phase::Connect;
-                let unix = UnixStream::connect(&path).await;
-                unix.map(Stream::Unix).map_err(|error| {
-                    Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
-                        .with_message(format!("cannot connect to the Unix socket {}", path.display()))
-                })
+                progress.on_connect(self.name, self.port);
+                let unix = unix(&path).await?;
+                progress.on_connected(None, None);
+                return Ok(Stream::Unix(unix));
             }
-        }
+        };
+        *phase = Phase::Connect;
+        progress.on_connect(self.name, self.port);
+        let tcp = race(&addresses, self.port).await?;
+        progress.on_connected(tcp.peer_addr().ok(), tcp.local_addr().ok());
+        Ok(Stream::Tcp(tcp))
     }
 }
 
-async fn race(pending: dns::Pending, port: u16, phase: &mut Phase) -> Result<TcpStream> {
-    let addresses = pending.addresses().await?;
-    *phase = Phase::Connect;
+async fn unix(path: &Path) -> Result<UnixStream> {
+    UnixStream::connect(path).await.map_err(|error| {
+        Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
+            .with_message(format!("cannot connect to the Unix socket {}", path.display()))
+    })
+}
+
+async fn race(addresses: &[IpAddr], port: u16) -> Result<TcpStream> {
+    if let [only] = addresses {
+        return connect(SocketAddr::new(*only, port)).await.map_err(|error| failed(error, &[*only], port));
+    }
     let mut race = Eyeballs::new(Pace::default());
-    race.on_addresses(&addresses, Instant::now().into_std());
+    race.on_addresses(addresses, Instant::now().into_std());
     race.on_resolved();
     let mut attempts = FuturesUnordered::new();
     let mut last_error = std::io::Error::from_raw_os_error(EADDRNOTAVAIL);
@@ -96,7 +116,7 @@ async fn race(pending: dns::Pending, port: u16, phase: &mut Phase) -> Result<Tcp
             match race.poll(Instant::now().into_std()) {
                 Next::Start(address) => attempts.push(connect(SocketAddr::new(address, port))),
                 Next::Wait(until) => break until,
-                Next::Failed => return Err(failed(last_error, &addresses, port)),
+                Next::Failed => return Err(failed(last_error, addresses, port)),
             }
         };
         tokio::select! {

@@ -17,6 +17,7 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::trace::Steps;
 
 use dial::Dialer;
 pub(crate) use stream::Stream;
@@ -31,6 +32,8 @@ pub(crate) struct Connector {
 /// Where a URL leads to, and how one speaks there.
 pub(crate) struct Target<'a> {
     pub(crate) host: Host<&'a str>,
+    /// The host as it stands in the URL.
+    pub(crate) name: &'a str,
     pub(crate) port: u16,
     pub(crate) tls: bool,
 }
@@ -38,8 +41,8 @@ pub(crate) struct Target<'a> {
 impl<'a> Target<'a> {
     pub(crate) fn of(url: &'a Url) -> Result<Self> {
         let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
-        let tls = url.scheme() == "https";
-        Ok(Target { host, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls })
+        let (name, tls) = (url.host_str().unwrap_or_default(), url.scheme() == "https");
+        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls })
     }
 }
 
@@ -49,19 +52,22 @@ impl Connector {
     }
 
     /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
-    /// a free thread of our own resolver.
-    pub(crate) async fn connect(&self, url: &Url, limit: Option<Duration>) -> Result<Conn> {
+    /// a free thread of our own resolver. `progress` is told of each step.
+    pub(crate) async fn connect(&self, url: &Url, limit: Option<Duration>, progress: &mut Steps) -> Result<Conn> {
         let target = Target::of(url)?;
-        let mut dialing = self.dialer.dial(&target.host, target.port);
+        let mut dialing = self.dialer.dial(&target, progress);
         dialing.queued().await;
         let mut phase = Phase::Dns;
         let steps = async {
-            let stream = dialing.stream(&mut phase).await?;
+            let stream = dialing.stream(&mut phase, progress).await?;
             if !target.tls {
-                return Ok(Conn::new(stream));
+                return Ok(Conn::new(stream, progress.finish()));
             }
             phase = Phase::Tls;
-            Ok(Conn::new(self.tls.handshake(&target.host, stream).await?))
+            progress.on_handshake();
+            let stream = self.tls.handshake(&target.host, stream).await?;
+            progress.on_secured();
+            Ok(Conn::new(stream, progress.finish()))
         };
         let Some(limit) = limit else {
             return steps.await;
