@@ -88,7 +88,7 @@ async fn a_unix_socket_is_reached_whatever_the_url_names_and_its_connections_are
     let (_place, path) = unix_door(origin.addr());
     let plain = session(|options| options.connections.unix_socket = Some(path));
     for id in 0..3 {
-        let seen = json(plain.get("http://no-such-host.invalid/anything").query(&[("id", id)]).send().await).await;
+        let seen = json(plain.get("http://no-such-host.invalid/anything").query([("id", id)]).send().await).await;
         assert_eq!(seen["headers"]["Host"], "no-such-host.invalid");
         plain.post("http://no-such-host.invalid/anything").body("x").send().await.unwrap().bytes().await.unwrap();
     }
