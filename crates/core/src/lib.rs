@@ -4,6 +4,7 @@
 //! file, clock or random source here, so that framing, limits, retries, ordering, cookies and redirects are
 //! tested, fuzzed and simulated on virtual time.
 
+pub mod auth;
 pub mod breaker;
 pub mod cookie;
 pub mod decimal;
