@@ -13,6 +13,7 @@ pub mod h1;
 pub mod headers;
 pub mod hedge;
 pub mod limit;
+pub mod proxy;
 pub mod redirect;
 pub mod reorder;
 pub mod retry;
