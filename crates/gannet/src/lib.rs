@@ -5,6 +5,7 @@
 //! come as they finish, one failure never stops the rest, and every row is accounted for exactly once.
 
 mod alarm;
+mod auth;
 pub mod blocking;
 mod body;
 mod buffer;
@@ -26,6 +27,8 @@ mod upload;
 
 pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
+pub use gannet_core::auth::basic as basic_auth;
+pub use gannet_core::auth::{Credentials, Netrc, Scheme};
 pub use gannet_core::cookie;
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
@@ -34,10 +37,10 @@ pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, ResponseLimits, Tls};
+pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, ResponseLimits, Tls};
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
-pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
+pub use request::{IntoUrl, Request, RequestBuilder};
 pub use response::{Chunks, Redirected, Response, ResponseLines};
 pub use session::Session;
 pub use url::Url;

@@ -9,6 +9,7 @@ use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
 
+use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
     base: Option<Url>,
+    pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
     jar: Mutex<Jar>,
 }
@@ -76,7 +78,7 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file.
     pub fn new(options: Options) -> Result<Self> {
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
@@ -87,8 +89,8 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
-        let jar = Mutex::default();
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
+        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, keys, jar }) })
     }
 
     /// Starts a request of any method.

@@ -5,7 +5,6 @@
 use std::fmt::Write;
 
 use md5::Md5;
-use sha2::digest::Digest as _;
 use sha2::{Sha256, Sha512_256};
 
 use super::{Asked, Challenge, Credentials};
