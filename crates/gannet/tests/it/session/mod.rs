@@ -13,7 +13,9 @@ mod requests;
 mod responses;
 mod stale;
 mod timeouts;
+mod timings;
 mod tls;
+mod tracing;
 mod uploads;
 
 use std::future::{Future, poll_fn};
