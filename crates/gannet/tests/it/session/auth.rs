@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::Bytes;
-use gannet::{Body, Credentials, ErrorKind, Scheme, Session};
+use gannet::{AuthScheme, Body, Credentials, ErrorKind, Session};
 use serde_json::json;
 
 use super::*;
@@ -55,7 +55,7 @@ async fn digest_is_answered_in_every_form_there_is() {
 
 #[tokio::test]
 async fn a_space_that_is_known_is_signed_without_being_asked() {
-    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", Scheme::Digest)));
+    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", AuthScheme::Digest)));
     for count in 1..=5 {
         let response = session.get(origin.url("/digest-auth/auth/me/pw?x=y")).send().await.unwrap();
         assert_eq!((response.status().as_u16(), response.history().len()), (200, 0));
@@ -65,14 +65,17 @@ async fn a_space_that_is_known_is_signed_without_being_asked() {
     let url = origin.url("/digest-auth/auth/me/pw?domain=%2Felsewhere");
     for count in [2, 2] {
         let before = requests(&origin);
-        assert_eq!(with(Credentials::new("me", "pw", Scheme::Digest)).get(&url).send().await.unwrap().status(), 200);
+        assert_eq!(
+            with(Credentials::new("me", "pw", AuthScheme::Digest)).get(&url).send().await.unwrap().status(),
+            200
+        );
         assert_eq!(requests(&origin) - before, count, "not within the space that the server told");
     }
 }
 
 #[tokio::test]
 async fn no_two_requests_count_a_nonce_alike() {
-    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", Scheme::Digest)));
+    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", AuthScheme::Digest)));
     let url = origin.url("/digest-auth/auth/me/pw");
     assert_eq!(session.get(&url).send().await.unwrap().status(), 200);
     let all = futures_util::future::join_all((0..50).map(|_| session.get(&url).send())).await;
@@ -82,7 +85,7 @@ async fn no_two_requests_count_a_nonce_alike() {
 
 #[tokio::test]
 async fn a_nonce_that_is_too_old_is_renewed_and_a_wrong_password_told() {
-    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", Scheme::Digest)));
+    let (origin, session) = (origin().await, with(Credentials::new("me", "pw", AuthScheme::Digest)));
     let once = origin.url("/digest-auth/auth/me/pw?uses=1");
     for sent in [2, 4, 6] {
         assert_eq!(session.get(&once).send().await.unwrap().status(), 200);
@@ -93,7 +96,7 @@ async fn a_nonce_that_is_too_old_is_renewed_and_a_wrong_password_told() {
         assert_eq!(session.get(&next).send().await.unwrap().status(), 200);
         assert_eq!(requests(&origin), sent, "the server told the next nonce");
     }
-    let wrong = with(Credentials::new("me", "guess", Scheme::Digest));
+    let wrong = with(Credentials::new("me", "guess", AuthScheme::Digest));
     let response = wrong.get(&once).send().await.unwrap();
     assert_eq!((response.status().as_u16(), requests(&origin)), (401, 12));
     // A server that calls every nonce stale is not asked for ever.
@@ -122,7 +125,7 @@ async fn item_23_the_body_is_sent_again_byte_for_byte_or_not_at_all() {
     }
     let before = requests(&origin);
     let once = || Body::stream(futures_util::stream::iter([Ok(Bytes::from("once"))]), Some(4));
-    let session = with(Credentials::new("me", "pw", Scheme::Digest));
+    let session = with(Credentials::new("me", "pw", AuthScheme::Digest));
     let error = session.put(&url).body(once()).send().await.unwrap_err();
     assert_eq!((error.kind(), requests(&origin) - before), (ErrorKind::Request, 1), "{error}");
     // The challenge was heard all the same: the next one is signed at once, and can be a stream.
@@ -131,7 +134,7 @@ async fn item_23_the_body_is_sent_again_byte_for_byte_or_not_at_all() {
 
 #[tokio::test]
 async fn item_05_15_no_other_origin_gets_an_answer() {
-    for scheme in [Scheme::Basic, Scheme::Digest, Scheme::Any] {
+    for scheme in [AuthScheme::Basic, AuthScheme::Digest, AuthScheme::Any] {
         let elsewhere = serve([answers(ASKS)]).await;
         let away = to(302, &elsewhere.url("/landed"));
         for own in [true, false] {
@@ -150,7 +153,7 @@ async fn item_05_15_no_other_origin_gets_an_answer() {
 
 #[tokio::test]
 async fn item_03_05_what_a_redirect_cost_does_not_come_back() {
-    let session = with(Credentials::new("me", "s3cret", Scheme::Digest));
+    let session = with(Credentials::new("me", "s3cret", AuthScheme::Digest));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let b_url = format!("http://{}/b", listener.local_addr().unwrap());
     let a = serve([Script::new()
@@ -199,10 +202,10 @@ async fn on_its_own_origin_a_redirect_is_signed_anew() {
 #[tokio::test]
 async fn who_asks_for_basic_gets_no_password_that_is_for_digest() {
     let (origin, server) = (origin().await, serve([answers(ASKS.replace("Digest ", "Other "))]).await);
-    let digest = with(Credentials::new("me", "s3cret", Scheme::Digest));
+    let digest = with(Credentials::new("me", "s3cret", AuthScheme::Digest));
     assert_eq!(digest.get(server.url("/")).send().await.unwrap().status(), 401);
     assert!(!text(&server.received().concat()).contains("uthorization"));
-    let any = with(Credentials::new("me", "pw", Scheme::Any));
+    let any = with(Credentials::new("me", "pw", AuthScheme::Any));
     for (path, sent) in [("/digest-auth/auth/me/pw?more=1", 2), ("/basic-auth/me/pw", 2), ("/basic-auth/me/pw", 1)] {
         let before = requests(&origin);
         assert_eq!(any.get(origin.url(path)).send().await.unwrap().status(), 200, "{path}");
@@ -214,18 +217,18 @@ async fn who_asks_for_basic_gets_no_password_that_is_for_digest() {
 async fn an_own_field_a_url_and_a_session_take_precedence_in_this_order() {
     let origin = origin().await;
     let url = origin.url("/anything").replace("http://", "http://url:u@");
-    let session = with(Credentials::new("session", "s", Scheme::Basic));
+    let session = with(Credentials::new("session", "s", AuthScheme::Basic));
     let seen = |value: serde_json::Value| value["headers"]["Authorization"].as_str().unwrap().to_owned();
-    let own = session.get(&url).bearer_auth("t").credentials(Credentials::new("own", "o", Scheme::Basic));
+    let own = session.get(&url).bearer_auth("t").credentials(Credentials::new("own", "o", AuthScheme::Basic));
     assert_eq!(seen(json(own.send().await).await), "Bearer t");
-    let own = session.get(&url).credentials(Credentials::new("own", "o", Scheme::Basic));
+    let own = session.get(&url).credentials(Credentials::new("own", "o", AuthScheme::Basic));
     assert_eq!(seen(json(own.send().await).await), gannet::basic_auth("own", "o"));
     assert_eq!(seen(json(session.get(&url).send().await).await), gannet::basic_auth("url", "u"));
     let plain = origin.url("/anything");
     assert_eq!(seen(json(session.get(&plain).send().await).await), gannet::basic_auth("session", "s"));
     let based = super::session(|options| {
         options.base_url = Some("http://elsewhere.test/".to_owned());
-        options.auth.credentials = Some(Credentials::new("session", "s", Scheme::Basic));
+        options.auth.credentials = Some(Credentials::new("session", "s", AuthScheme::Basic));
     });
     assert_eq!(json(based.get(&plain).send().await).await["headers"].get("Authorization"), None);
 }
@@ -233,7 +236,7 @@ async fn an_own_field_a_url_and_a_session_take_precedence_in_this_order() {
 #[tokio::test]
 async fn a_url_can_name_who_answers_a_challenge() {
     let origin = origin().await;
-    let session = session(|options| options.auth.scheme = Scheme::Digest);
+    let session = session(|options| options.auth.scheme = AuthScheme::Digest);
     let url = origin.url("/digest-auth/auth/me/p%40w").replace("http://", "http://me:p%40w@");
     let response = session.get(&url).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.url().username()), (200, ""));
@@ -308,7 +311,7 @@ async fn a_netrc_file_that_cannot_be_read_is_told_when_the_session_is_made() {
 fn credentials_are_read_from_a_configuration_and_never_written() {
     let read = json!({"auth": {"credentials": {"user": "me", "password": "hunter2", "scheme": "digest"}}});
     let options: Options = serde_json::from_value(read).unwrap();
-    assert_eq!(options.auth.credentials, Some(Credentials::new("me", "hunter2", Scheme::Digest)));
+    assert_eq!(options.auth.credentials, Some(Credentials::new("me", "hunter2", AuthScheme::Digest)));
     assert!(!format!("{options:?}").contains("hunter2"));
     assert!(!serde_json::to_string(&options).unwrap().contains("hunter2"));
 }
