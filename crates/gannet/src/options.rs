@@ -57,6 +57,19 @@ pub struct Connections {
     pub idle: Duration,
 }
 
+impl Connections {
+    /// Into how many parts they can be divided so that each has one at least.
+    pub(crate) fn most_shards(&self) -> usize {
+        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
+        let part = |whole: usize| whole / count + usize::from(number < whole % count);
+        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
+    }
+}
+
 impl Default for Connections {
     fn default() -> Self {
         Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60) }
