@@ -21,6 +21,7 @@ use url::Url;
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
+use crate::middleware::Middleware;
 use crate::multipart::Form;
 use crate::response::Response;
 use crate::session::Session;
@@ -85,7 +86,7 @@ impl Request {
     }
 
     /// The same request again, where its body can be sent more than once.
-    pub(crate) fn try_clone(&self) -> Option<Request> {
+    pub fn try_clone(&self) -> Option<Request> {
         let (method, url, headers, own) =
             (self.method.clone(), self.url.clone(), self.headers.clone(), self.own.clone());
         Some(Request { method, url, headers, body: self.body.try_clone()?, own })
@@ -260,6 +261,17 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// Watches this request, beside what watches the session. May be called more than once.
     pub fn trace(self, watcher: impl RequestTrace) -> Self {
         self.change_hooks(|hooks| hooks.trace.watchers.push(Arc::new(watcher)))
+    }
+
+    /// Stands around this request; the session's middlewares do not. May be called more than once: each stands inside
+    /// those before it.
+    pub fn middleware(self, middleware: impl Middleware) -> Self {
+        self.change_hooks(|hooks| hooks.add(Arc::new(middleware)))
+    }
+
+    /// Nothing stands around this request, not even the session's middlewares.
+    pub fn without_middlewares(self) -> Self {
+        self.change_hooks(|hooks| hooks.middlewares = Some(Arc::new([])))
     }
 
     /// A value for the session's traces, to tell this request from others: [`crate::trace::Begin::context`].

@@ -58,6 +58,22 @@ pub struct Redirected {
 }
 
 impl Response {
+    /// A response that no server sent: for a [`crate::Middleware`] that answers by itself, and for tests. Its body is
+    /// handed out as it is, whatever the fields say.
+    pub fn local(url: Url, status: StatusCode, headers: Headers, body: impl Into<Bytes>) -> Self {
+        Response {
+            status,
+            version: Version::Http11,
+            reason: None,
+            headers,
+            url,
+            history: Vec::new(),
+            body: ResponseBody::local(Vec::from(body.into())),
+            started: Instant::now(),
+            head_after: Duration::ZERO,
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -345,6 +361,25 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// A body that is whole, and came from nowhere.
+    fn local(bytes: Vec<u8>) -> Self {
+        ResponseBody {
+            length: Some(bytes.len() as u64),
+            at_hand: bytes,
+            exchange: None,
+            decoder: None,
+            max: None,
+            handed_on: 0,
+            trailers: None,
+            refused: None,
+            failed: false,
+            begun: false,
+            came: 0,
+            marks: Marks::default(),
+            tracer: None,
+        }
     }
 
     /// From now on, who watches is told of the end.

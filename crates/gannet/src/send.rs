@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::Either;
 use gannet_core::auth::basic;
 use gannet_core::h1::{
     self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
@@ -25,6 +26,7 @@ use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
+use crate::middleware;
 use crate::pool::{Checkout, Conn, Held, Lease};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -38,14 +40,30 @@ const DRAIN: u64 = 64 << 10;
 /// And for so long: a new connection is cheaper than a body that does not come.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
 
-pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
+/// Boxed where middlewares stand around the request: all others would carry their room.
+pub(crate) fn send<'a>(
+    session: &'a Arc<Inner>,
+    request: Request,
+) -> impl Future<Output = Result<Response>> + Send + use<'a> {
+    match middleware::chain_of(session, &request) {
+        None => Either::Left(send_alone(session, request, None)),
+        Some(chain) => Either::Right(middleware::send_through(session, chain, request)),
+    }
+}
+
+/// `total` is the end of it all, where it has begun before.
+pub(crate) async fn send_alone(
+    session: &Arc<Inner>,
+    request: Request,
+    total: Option<(Instant, Duration)>,
+) -> Result<Response> {
     let started = Instant::now();
     let pool = &session.pool;
     if pool.closing.is_closed() {
         return Err(Error::closed().with_url(&request.url).with_elapsed(Duration::ZERO));
     }
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
-    let total = timeouts.total.map(|limit| (later(started, limit), limit));
+    let total = total.or_else(|| timeouts.total.map(|limit| (later(started, limit), limit)));
     let signing = Signing::of(&session.keys, &request, &session.defaults);
     let watched = !session.traces.is_empty() || request.own.hooks.is_some();
     let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
@@ -446,7 +464,7 @@ async fn let_go(head: &ResponseHead, mut body: ResponseBody) {
 }
 
 /// Bounds a wait by a timeout of its own and by `total`.
-async fn within<T>(
+pub(crate) async fn within<T>(
     total: Option<(Instant, Duration)>,
     own: Option<Duration>,
     kind: ErrorKind,

@@ -16,6 +16,7 @@ use url::Url;
 use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
+use crate::middleware::{Chain, Middleware};
 use crate::options::Options;
 use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
@@ -89,6 +90,8 @@ pub(crate) struct Common {
     pub(crate) default_block: Vec<u8>,
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
+    /// What stands around them; none if there is none.
+    pub(crate) middlewares: Option<Chain>,
     base: Option<Url>,
     pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
@@ -104,13 +107,14 @@ impl Session {
         Session::builder(options).build()
     }
 
-    /// To give it what options cannot hold: code that watches its requests.
+    /// To give it what options cannot hold: code that watches or changes its requests.
     pub fn builder(options: Options) -> SessionBuilder {
-        SessionBuilder { options, traces: Vec::new() }
+        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new() }
     }
 
     fn build(builder: SessionBuilder) -> Result<Self> {
-        let SessionBuilder { options, traces } = builder;
+        let SessionBuilder { options, traces, middlewares } = builder;
+        let middlewares = (!middlewares.is_empty()).then(|| middlewares.into());
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -121,7 +125,7 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
         let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
-        let common = Common { options, connector, defaults, default_block, traces, base, keys, jar };
+        let common = Common { options, connector, defaults, default_block, traces, middlewares, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
@@ -248,12 +252,20 @@ impl Session {
 pub struct SessionBuilder {
     options: Options,
     traces: Vec<Arc<dyn Trace>>,
+    middlewares: Vec<Arc<dyn Middleware>>,
 }
 
 impl SessionBuilder {
     /// Watches all its requests. May be called more than once; all are told, in this order.
     pub fn trace(mut self, trace: impl Trace) -> Self {
         self.traces.push(Arc::new(trace));
+        self
+    }
+
+    /// Stands around all its requests that bring no middleware of their own. May be called more than once: each
+    /// stands inside those before it.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middlewares.push(Arc::new(middleware));
         self
     }
 
@@ -268,7 +280,10 @@ impl SessionBuilder {
 
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionBuilder").field("traces", &self.traces.len()).finish_non_exhaustive()
+        f.debug_struct("SessionBuilder")
+            .field("traces", &self.traces.len())
+            .field("middlewares", &self.middlewares.len())
+            .finish_non_exhaustive()
     }
 }
 

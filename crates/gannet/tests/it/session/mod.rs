@@ -11,6 +11,7 @@ mod decoding;
 mod events;
 mod faults;
 mod fields;
+mod middlewares;
 mod pool;
 mod redirects;
 mod requests;
