@@ -85,6 +85,11 @@ impl Request {
         &self.body
     }
 
+    /// Watches this request, as [`RequestBuilder::trace`].
+    pub fn watch(&mut self, watcher: impl RequestTrace) {
+        self.own.hooks.get_or_insert_default().trace.watchers.push(Arc::new(watcher));
+    }
+
     /// The same request again, where its body can be sent more than once.
     pub fn try_clone(&self) -> Option<Request> {
         let (method, url, headers, own) =

@@ -11,6 +11,7 @@ use gannet::{Method, Request, Response, Session};
 use super::runtime;
 use crate::args::{GetArgs, RequestArgs};
 use crate::exit::{Exit, usage};
+use crate::write_out::{Telling, WriteOut};
 use crate::{exchange, settings, tell};
 
 /// Sends the request and writes what comes back.
@@ -24,14 +25,16 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
 
 async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
-    let request = request(&session, args)?;
+    let format = args.write_out.as_deref().map(WriteOut::read).transpose()?;
+    let mut request = request(&session, args)?;
     if args.verbose {
         tell(&exchange::request(&request, session.default_headers()));
     }
     let started = Instant::now();
+    let telling = format.map(|format| Telling::begin(format, &mut request, args.file()));
     let mut response = match session.execute(request).await {
         Ok(response) => response,
-        Err(error) => return Ok(not_whole(&error)),
+        Err(error) => return ended(telling, None, not_whole(&error), Some(&error)),
     };
     if args.verbose {
         for redirected in response.history() {
@@ -48,7 +51,7 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     }
     let exit = match outcome {
         Ok(()) => of_status(args, &response),
-        Err(Broken::Response(error)) => return Ok(not_whole(&error)),
+        Err(Broken::Response(error)) => return ended(telling, Some(&response), not_whole(&error), Some(&error)),
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
             return Ok(Exit::Stopped);
@@ -58,7 +61,21 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     if args.verbose {
         tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
-    Ok(exit)
+    ended(telling, Some(&response), exit, None)
+}
+
+/// What is to be told of the transfer is told, however it ended.
+fn ended(
+    telling: Option<Telling>,
+    response: Option<&Response>,
+    exit: Exit,
+    error: Option<&gannet::Error>,
+) -> anyhow::Result<Exit> {
+    match telling.map_or(Ok(()), |telling| telling.end(response, exit, error)) {
+        Ok(()) => Ok(exit),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Stopped),
+        Err(error) => Err(error).context("cannot write to stdout"),
+    }
 }
 
 fn session(args: &GetArgs) -> anyhow::Result<Session> {
