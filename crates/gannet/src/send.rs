@@ -20,7 +20,7 @@ use crate::alarm::later;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Exchange, Failed};
+use crate::exchange::{Clock, Exchange, Failed, Http1};
 use crate::pool::{Checkout, Lease};
 use crate::request::{Request, append, basic};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -182,7 +182,7 @@ impl Sending<'_> {
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        Ok(Exchange::new(lease, upload, kind, limits, clock))
+        Ok(Exchange::Http1(Http1::new(lease, upload, kind, limits, clock)))
     }
 
     fn framing(&self) -> RequestBody {

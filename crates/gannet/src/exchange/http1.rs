@@ -1,11 +1,11 @@
-//! One request and its response on one connection, driven in place: no task, no channel. Upload and download
-//! progress in the same poll. It holds the lease until the response is whole; then the connection goes back to
-//! the pool or is closed. Dropping an exchange closes the connection.
+//! One request and its response on a connection of HTTP/1.1, driven in place: no task, no channel. Upload and
+//! download progress in the same poll. It holds the lease until the response is whole; then the connection goes back
+//! to the pool or is closed. Dropping an exchange closes the connection.
 
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use gannet_core::h1::{Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
@@ -13,13 +13,13 @@ use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use crate::alarm::later;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
+use crate::exchange::{Clock, Failed};
 use crate::pool::Lease;
 use crate::upload::{Sent, Upload, is_body_error};
 
-pub(crate) struct Exchange {
+pub(crate) struct Http1 {
     lease: Lease,
     upload: Upload,
     reader: ResponseReader,
@@ -34,26 +34,11 @@ pub(crate) struct Exchange {
     answered: bool,
 }
 
-/// The two deadlines that run during an exchange.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    pub(crate) read: Option<Duration>,
-    pub(crate) total: Option<(Instant, Duration)>,
-    /// When bytes last moved.
-    pub(crate) moved: Instant,
-}
-
-/// A failed exchange; `unanswered` where not one byte of a response had come and the connection was at fault.
-pub(crate) struct Failed {
-    pub(crate) error: Error,
-    pub(crate) unanswered: bool,
-}
-
-impl Exchange {
+impl Http1 {
     pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
         let reader = ResponseReader::new(kind, limits);
         let buffer = ReadBuffer::default();
-        Exchange { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
+        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
     }
 
     /// The response's head.
@@ -74,7 +59,7 @@ impl Exchange {
         }
     }
 
-    /// The next piece of the body, as a place in [`Exchange::data`]; `None` at its end.
+    /// The next piece of the body, as a place in [`Http1::data`]; `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
@@ -121,10 +106,7 @@ impl Exchange {
 
     /// The caller itself did not want to read for so long: restarts `read`, and moves `total` on if asked to.
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
-        self.clock.moved = Instant::now();
-        if let (Some((at, _)), true) = (&mut self.clock.total, move_total) {
-            *at += waited;
-        }
+        self.clock.excuse(waited, move_total);
     }
 
     /// Ends the exchange: the connection goes back to the pool if it may carry another request.
@@ -201,21 +183,8 @@ impl Exchange {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        let read_at = self.clock.read.map(|read| later(self.clock.moved, read));
-        let total_at = self.clock.total.map(|(at, _)| at);
-        let first = match (read_at, total_at) {
-            (Some(read), Some(total)) => Some(read.min(total)),
-            (read, total) => read.or(total),
-        };
         let Some(conn) = self.lease.conn() else { return Poll::Pending };
-        if conn.alarm.poll(cx, first).is_pending() {
-            return Poll::Pending;
-        }
-        let error = match (self.clock.total, self.clock.read) {
-            (Some((at, limit)), _) if Some(at) == first => Error::timeout(ErrorKind::TimeoutTotal, phase, limit),
-            (_, Some(limit)) => Error::timeout(ErrorKind::TimeoutRead, phase, limit),
-            (_, None) => return Poll::Pending,
-        };
+        let error = ready!(self.clock.poll(&mut conn.alarm, cx, phase));
         Poll::Ready(Err(Failed { error, unanswered: false }))
     }
 
