@@ -62,12 +62,10 @@ struct Records {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "state"), expect(dead_code, reason = "made by the state only"))]
 pub(crate) enum Manner {
-    /// When it is written.
+    /// When it is written: into the output, or into what guards it until it is packed.
     Written,
     /// When it is committed: it may have to wait for its turn.
     Committed,
-    /// With its group, which is packed as one: nothing waits for that.
-    Packed,
 }
 
 impl RowSink {
@@ -100,12 +98,8 @@ impl RowSink {
     pub fn with_state(state: crate::bulk::state::RunState, format: RowFormat) -> io::Result<Self> {
         let (manner, stats) = (state.manner(), state.stats());
         let records = Some(Records { manner, last: 0 });
-        let pace = match manner {
-            // Slots of the concurrency wait for the rows to be written.
-            Manner::Written | Manner::Committed => super::writer::Pace { gather: PROMPT, chunk: 1 << 20 },
-            // Small members pack badly.
-            Manner::Packed => super::writer::Pace { gather: PACKING, chunk: 1 << 20 },
-        };
+        // Slots of the concurrency wait for the rows to be written.
+        let pace = super::writer::Pace { gather: PROMPT, chunk: 1 << 20 };
         let writer = Some(RowWriter::start(state.into_writer(), pace)?);
         Ok(RowSink { format, stats, writer, ordered: None, records })
     }
@@ -139,11 +133,11 @@ impl Sink for RowSink {
 
     fn on_pushed(&mut self) -> Option<Mark> {
         let (writer, records) = (self.writer.as_ref()?, self.records?);
-        match records.manner {
-            Manner::Written => Some(writer.mark(records.last, Level::Written)),
-            Manner::Committed => Some(writer.mark(records.last, Level::Committed)),
-            Manner::Packed => None,
-        }
+        let level = match records.manner {
+            Manner::Written => Level::Written,
+            Manner::Committed => Level::Committed,
+        };
+        Some(writer.mark(records.last, level))
     }
 
     fn on_retry(&mut self, index: u64, attempts: u32) {
@@ -277,9 +271,6 @@ impl Ordered {
 /// How long rows gather where slots wait for them: little beside a request, much beside a system call.
 #[cfg(feature = "state")]
 const PROMPT: Duration = Duration::from_millis(1);
-/// How long rows gather to be packed.
-#[cfg(feature = "state")]
-const PACKING: Duration = Duration::from_millis(250);
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
 /// Spilled rows are kept in files of about this size.

@@ -3,6 +3,7 @@
 mod merging;
 mod model;
 mod recovery;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::fs::File;
