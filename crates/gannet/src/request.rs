@@ -3,10 +3,12 @@
 
 use std::borrow::Borrow;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::Headers;
 use gannet_core::headers::is_token;
+use gannet_core::proxy::{ProxyUrl, ProxyUrlError};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::retry::is_idempotent;
 use gannet_core::timeout::Timeouts;
@@ -18,6 +20,7 @@ use url::Url;
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::multipart::Form;
+use crate::proxy::{OwnProxy, ProxyServer};
 use crate::response::Response;
 use crate::session::Session;
 
@@ -39,6 +42,7 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    pub(crate) proxy: Option<OwnProxy>,
 }
 
 impl Request {
@@ -226,6 +230,25 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn max_body(self, bytes: u64) -> Self {
         self.change(|request| {
             request.own.max_body = Some(bytes);
+            Ok(())
+        })
+    }
+
+    /// The proxy of this request and of every redirect it is led by, in place of the session's `proxy` and its
+    /// exceptions. Credentials stand in the URL; those of the session, and its fields for proxies, are not told to it.
+    pub fn proxy(self, url: &str) -> Self {
+        self.change(|request| {
+            let url: ProxyUrl = url.parse().map_err(|error: ProxyUrlError| Error::request(error.to_string()))?;
+            let server = ProxyServer::new(url, None, &Headers::new())?;
+            request.own.proxy = Some(OwnProxy::Through(Arc::new(server)));
+            Ok(())
+        })
+    }
+
+    /// Sends this request directly, without the session's proxy.
+    pub fn no_proxy(self) -> Self {
+        self.change(|request| {
+            request.own.proxy = Some(OwnProxy::Direct);
             Ok(())
         })
     }

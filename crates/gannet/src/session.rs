@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gannet_core::cookie::Jar;
+use gannet_core::proxy::ProxyUrl;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
@@ -13,6 +14,7 @@ use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
+use crate::proxy::{self, Proxies};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
 
@@ -63,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
     pub(crate) connector: Connector,
+    /// `None` where every request goes directly.
+    pub(crate) proxies: Option<Proxies>,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
@@ -76,7 +80,7 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or a bad proxy of the environment.
     pub fn new(options: Options) -> Result<Self> {
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
@@ -87,8 +91,9 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
+        let proxies = proxy::rules(&options.proxy)?;
         let jar = Mutex::default();
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+        Ok(Session { inner: Arc::new(Inner { options, pool, connector, proxies, defaults, default_block, base, jar }) })
     }
 
     /// Starts a request of any method.
@@ -125,6 +130,11 @@ impl Session {
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
     pub fn cookies(&self) -> MutexGuard<'_, Jar> {
         self.inner.jar()
+    }
+
+    /// The proxy that a request for this URL goes through, unless it decides otherwise itself.
+    pub fn proxy_for(&self, url: &Url) -> Option<&ProxyUrl> {
+        self.inner.proxies.as_ref()?.choose(url).map(|server| server.url())
     }
 
     /// The options it was made with.

@@ -94,6 +94,7 @@ impl Sender {
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
             }
         }
+        facts.proxy_status = error.as_ref().and_then(Error::proxy_status).map(|status| status.as_u16());
         facts.error = match error.as_ref().map(Error::kind) {
             // A body that was sent and is gone: this failure is the row's last, and stays the one that is told.
             Some(_) if !replayable => Some(ErrorKind::Request),
