@@ -1,6 +1,7 @@
 //! A request, and the builder that makes one. What is wrong with it (a URL, a header, a body) is kept and told
 //! when it is sent, so that a chain of calls needs one `?` only.
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -19,10 +20,12 @@ use url::Url;
 
 use crate::body::Body;
 use crate::error::{Error, Result};
+use crate::hooks::Hooks;
 use crate::multipart::Form;
 use crate::proxy::{OwnProxy, ProxyServer};
 use crate::response::Response;
 use crate::session::Session;
+use crate::trace::RequestTrace;
 
 /// One request, complete and checked. Made by [`Session::request`] or [`Request::new`], sent by
 /// [`Session::execute`].
@@ -43,6 +46,7 @@ pub(crate) struct Own {
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
     pub(crate) proxy: Option<OwnProxy>,
+    pub(crate) hooks: Option<Box<Hooks>>,
 }
 
 impl Request {
@@ -253,6 +257,16 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
+    /// Watches this request, beside what watches the session. May be called more than once.
+    pub fn trace(self, watcher: impl RequestTrace) -> Self {
+        self.change_hooks(|hooks| hooks.trace.watchers.push(Arc::new(watcher)))
+    }
+
+    /// A value for the session's traces, to tell this request from others: [`crate::trace::Begin::context`].
+    pub fn trace_context(self, context: impl Any + Send + Sync) -> Self {
+        self.change_hooks(|hooks| hooks.trace.context = Some(Arc::new(context)))
+    }
+
     /// The finished request, unsent.
     ///
     /// # Errors
@@ -269,6 +283,13 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
             self.request = Err(error);
         }
         self
+    }
+
+    fn change_hooks(self, change: impl FnOnce(&mut Hooks)) -> Self {
+        self.change(|request| {
+            change(request.own.hooks.get_or_insert_default());
+            Ok(())
+        })
     }
 
     fn change_timeouts(self, change: impl FnOnce(&mut Timeouts)) -> Self {

@@ -2,7 +2,9 @@
 //! (`chunk`, a stream) or in lines. Reading it to the end gives the connection back; dropping it closes it.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use crate::decode::content::{ContentDecoder, DecodeLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::lines::Lines;
+use crate::timings::{Marks, Timings};
+use crate::trace::{Event, Tracer};
 
 /// The most that is reserved at once on the word of a Content-Length.
 const MAX_RESERVE: u64 = 1 << 20;
@@ -91,6 +95,27 @@ impl Response {
     /// From the start of the request to this response's head.
     pub fn elapsed(&self) -> Duration {
         self.head_after
+    }
+
+    /// Where the time went so far; `total` is known once the body has been read.
+    pub fn timings(&self) -> Timings {
+        self.body.marks().timings(self.started, self.head_after)
+    }
+
+    /// The address at the other end of the connection that brought it: the server's, or a proxy's. None for a
+    /// socket without, and for a response that came over none.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.peer
+    }
+
+    /// The address at our end of that connection.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.local
+    }
+
+    /// Bytes of the body that have come so far and been looked at, their content codings not undone.
+    pub fn received(&self) -> u64 {
+        self.body.came
     }
 
     /// The length of the body, where it is known: not for chunked ones, nor for those that will be decoded.
@@ -183,7 +208,24 @@ impl Response {
 
     /// Appends the next bytes of the body to `out`; false at its end. For callers that gather under a budget.
     pub(crate) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
-        self.body.poll_into(cx, out).map_err(|error| self.told(error))
+        let had = self.body.exchange.is_some();
+        let result = ready!(self.body.poll_into(cx, out)).map_err(|error| self.told(error));
+        if self.body.tracer.is_some() && (had || result.is_err()) {
+            self.tell_end(result.as_ref().err());
+        }
+        Poll::Ready(result)
+    }
+
+    /// Tells who watches, once, if the body is at its end or has failed.
+    pub(crate) fn tell_end(&mut self, error: Option<&Error>) {
+        if error.is_none() && self.body.exchange.is_some() {
+            return;
+        }
+        let Some(tracer) = self.body.tracer.take() else { return };
+        match error {
+            Some(error) => tracer.tell(&Event::Error { error }),
+            None => tracer.tell(&Event::End { timings: &self.timings() }),
+        }
     }
 
     /// We were the ones who waited, so long: `read` starts anew, and `total` if it is to be moved on ends later.
@@ -236,6 +278,12 @@ pub(crate) struct ResponseBody {
     /// Why the body cannot be handed on, known from the head; told to who reads it, not to who looks at the status.
     refused: Option<Error>,
     failed: bool,
+    /// Bytes that have come, as the wire had them.
+    came: u64,
+    /// Of the exchange that is over; while it runs it has its own.
+    marks: Marks,
+    /// Who watches, until the end is told.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl ResponseBody {
@@ -262,6 +310,9 @@ impl ResponseBody {
             refused = Some(too_large(max));
         }
         let mut body = ResponseBody {
+            came: at_hand.len() as u64,
+            marks: Marks::default(),
+            tracer: None,
             at_hand,
             exchange: None,
             decoder: decoder.map(Box::new),
@@ -278,6 +329,15 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// From now on, who watches is told of the end.
+    pub(crate) fn watched(&mut self, tracer: Option<Arc<Tracer>>) {
+        self.tracer = tracer;
+    }
+
+    fn marks(&self) -> &Marks {
+        self.exchange.as_ref().map_or(&self.marks, |exchange| exchange.marks())
     }
 
     /// The whole body, if it is here and needs nothing done.
@@ -323,7 +383,10 @@ impl ResponseBody {
         });
         if result.is_err() {
             self.failed = true;
-            self.exchange = None;
+            // Noted as of an exchange that never ended.
+            if let Some(exchange) = self.exchange.take() {
+                self.marks = exchange.marks().clone();
+            }
             self.at_hand = Vec::new();
         }
         Poll::Ready(result)
@@ -350,6 +413,7 @@ impl ResponseBody {
             } else if let Some(exchange) = &mut self.exchange {
                 match ready!(exchange.poll_data(cx))? {
                     Some(piece) => {
+                        self.came += piece.len() as u64;
                         let wire = exchange.data(piece);
                         let taken = push(&mut self.decoder, wire, out)?;
                         self.at_hand.extend_from_slice(&wire[taken..]);
@@ -374,7 +438,7 @@ impl ResponseBody {
 
     fn end(&mut self, exchange: Exchange) {
         self.trailers = exchange.trailers().cloned().map(Box::new);
-        exchange.finish();
+        self.marks = exchange.finish();
     }
 }
 

@@ -12,7 +12,9 @@ mod requests;
 mod responses;
 mod stale;
 mod timeouts;
+mod timings;
 mod tls;
+mod tracing;
 mod uploads;
 
 use std::future::{Future, poll_fn};
