@@ -7,6 +7,7 @@ mod cookies;
 mod decoding;
 mod faults;
 mod pool;
+mod proxies;
 mod redirects;
 mod requests;
 mod responses;
