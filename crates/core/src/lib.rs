@@ -4,10 +4,12 @@
 //! file, clock or random source here, so that framing, limits, retries, ordering, cookies and redirects are
 //! tested, fuzzed and simulated on virtual time.
 
+pub mod address;
 pub mod breaker;
 pub mod cookie;
 pub mod decimal;
 pub mod error;
+pub mod eyeballs;
 pub mod h1;
 pub mod headers;
 pub mod hedge;

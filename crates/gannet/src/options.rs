@@ -2,6 +2,7 @@
 //! file (serde) and on the command line.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet_core::Headers;
@@ -52,11 +53,14 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
+    /// the cookies, and with https the name that the certificate is for. No name is looked up.
+    pub unix_socket: Option<PathBuf>,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60) }
+        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60), unix_socket: None }
     }
 }
 
