@@ -34,8 +34,7 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
             rules.map_err(|error| usage(format!("{error}; --proxy '' asks hosts directly")))?;
         }
     }
-    proxy.credentials =
-        args.proxy_user.clone().map(|(user, password)| Credentials { user, password });
+    proxy.credentials = args.proxy_user.clone().map(|(user, password)| Credentials { user, password });
     proxy.headers = values::headers(&args.proxy_headers)?;
     proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
     for path in &args.proxy_cacert {

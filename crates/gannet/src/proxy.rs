@@ -19,6 +19,8 @@ use crate::request::{append, basic};
 /// One proxy, ready for use.
 pub(crate) struct ProxyServer {
     url: ProxyUrl,
+    /// Its host as text.
+    name: Box<str>,
     /// Told to a proxy that speaks SOCKS.
     credentials: Option<Credentials>,
     /// Told to a proxy that speaks HTTP, its Proxy-Authorization among them.
@@ -50,11 +52,16 @@ impl ProxyServer {
             append(&mut all, AUTHORIZATION, basic(user, password).as_bytes(), true)?;
         }
         let mark = mark(&url, credentials.as_ref(), &all).into();
-        Ok(ProxyServer { url, credentials, fields: all, mark })
+        let name = url.host().to_string().into();
+        Ok(ProxyServer { url, name, credentials, fields: all, mark })
     }
 
     pub(crate) fn url(&self) -> &ProxyUrl {
         &self.url
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn credentials(&self) -> Option<&Credentials> {
@@ -81,6 +88,12 @@ impl ProxyServer {
     pub(crate) fn unreached(&self, error: Error) -> Error {
         let message = format!("the proxy {}: {}", self.url, error.bare_message());
         error.with_message(message).with_phase(Phase::Proxy)
+    }
+
+    /// It took too long on the way through it.
+    pub(crate) fn timed_out(&self, error: Error) -> Error {
+        let message = format!("{}, by the proxy {}", error.bare_message(), self.url);
+        error.with_message(message)
     }
 
     /// A tunnel that was not opened.
