@@ -84,6 +84,7 @@ const FREE: &[&str] = &[
     "retries",
     "retry-on",
     "retry-unsafe",
+    "threads",
     "timeout",
     "timeout-connect",
     "timeout-read",

@@ -12,6 +12,7 @@ pub mod bulk;
 mod connect;
 mod decode;
 mod error;
+mod event_source;
 mod exchange;
 mod hooks;
 mod lines;
@@ -30,7 +31,10 @@ mod upload;
 
 pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
+pub use event_source::{EventSource, EventSourceOptions};
 pub use gannet_core::cookie;
+pub use gannet_core::events::{Event, EventLimits, EventParser};
+pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
 pub use gannet_core::proxy::{Credentials, NoProxy, NoProxyError, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError};
@@ -43,7 +47,7 @@ pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, Proxy, Res
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
-pub use response::{Chunks, Redirected, Response, ResponseLines};
+pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;
 pub use url::Url;

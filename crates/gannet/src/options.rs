@@ -11,6 +11,8 @@ use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::decode::content::DecodeLimits;
+
 /// Everything about a session that can be chosen. `Options::default()` is fit for use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,6 +58,19 @@ pub struct Connections {
     /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
     /// the cookies, and with https the name that the certificate is for. No name is looked up.
     pub unix_socket: Option<PathBuf>,
+}
+
+impl Connections {
+    /// Into how many parts they can be divided so that each has one at least.
+    pub(crate) fn most_shards(&self) -> usize {
+        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
+        let part = |whole: usize| whole / count + usize::from(number < whole % count);
+        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
+    }
 }
 
 impl Default for Connections {
@@ -150,11 +165,26 @@ impl Default for Cookies {
 pub struct Decode {
     /// Offer gzip, deflate, br and zstd, and decode what comes; on.
     pub enabled: bool,
+    /// How many times its compressed size a body may grow, once past `ratio_from`; 250. Text and JSON grow 3 to 20
+    /// times and the most monotonous logs about 100 times; gzip ends at 1032, which only long runs of the same
+    /// byte reach. None does not look. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
+    pub max_ratio: Option<u32>,
+    /// Below this much output the ratio is not looked at, in bytes; 100 MiB. So small bodies pass however well they
+    /// compress, and no bomb makes more than this.
+    pub ratio_from: u64,
+}
+
+impl Decode {
+    /// The limits of one body, `max_output` its largest size.
+    pub(crate) fn limits(&self, max_output: Option<u64>) -> DecodeLimits {
+        DecodeLimits { max_output, max_ratio: self.max_ratio, ratio_from: self.ratio_from }
+    }
 }
 
 impl Default for Decode {
     fn default() -> Self {
-        Decode { enabled: true }
+        let DecodeLimits { max_ratio, ratio_from, .. } = DecodeLimits::default();
+        Decode { enabled: true, max_ratio, ratio_from }
     }
 }
 

@@ -173,7 +173,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change(|request| {
             let bytes = serde_json::to_vec(value)
                 .map_err(|error| Error::request("the JSON body cannot be written").with_source(error))?;
-            set_missing(&mut request.headers, "application/json")?;
+            set_missing(&mut request.headers, "content-type", "application/json")?;
             request.body = bytes.into();
             Ok(())
         })
@@ -187,7 +187,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
                 let (name, value) = pair.borrow();
                 form.append_pair(name.as_ref(), &value.to_string());
             }
-            set_missing(&mut request.headers, "application/x-www-form-urlencoded")?;
+            set_missing(&mut request.headers, "content-type", "application/x-www-form-urlencoded")?;
             request.body = form.finish().into_bytes().into();
             Ok(())
         })
@@ -197,7 +197,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn multipart(self, form: Form) -> Self {
         self.change(|request| {
             let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
-            set_missing(&mut request.headers, &form.content_type)?;
+            set_missing(&mut request.headers, "content-type", &form.content_type)?;
             request.body = Body::multipart(form);
             Ok(())
         })
@@ -392,9 +392,6 @@ pub(crate) fn append(headers: &mut Headers, name: &str, value: &[u8], secret: bo
     added.map_err(|error| Error::request(format!("header {name:?}: {error}")))
 }
 
-fn set_missing(headers: &mut Headers, content_type: &str) -> Result<()> {
-    if headers.contains("content-type") {
-        return Ok(());
-    }
-    append(headers, "content-type", content_type.as_bytes(), false)
+pub(crate) fn set_missing(headers: &mut Headers, name: &str, value: &str) -> Result<()> {
+    if headers.contains(name) { Ok(()) } else { append(headers, name, value.as_bytes(), false) }
 }

@@ -365,7 +365,8 @@ impl Sending<'_> {
 
     fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> ResponseBody {
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
-        let max = self.request.own.max_body.or(self.session.options.response.max_body);
+        let options = &self.session.options;
+        let limits = options.decode.limits(self.request.own.max_body.or(options.response.max_body));
         let codings = if decode { Some(&head.headers) } else { None };
         let mut prefetched = Vec::new();
         let may_be_whole = match head.framing {
@@ -378,7 +379,7 @@ impl Sending<'_> {
                 prefetched.extend_from_slice(exchange.data(piece));
             }
         }
-        ResponseBody::new(prefetched, exchange, head.framing, codings, max)
+        ResponseBody::new(prefetched, exchange, head.framing, codings, limits)
     }
 
     /// Credentials in the URL become a header, and are asked for by nobody who reads the URL later.
