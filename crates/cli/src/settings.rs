@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
-use gannet::{Credentials, ErrorKind, Headers, Options, Proxy, ProxyRules, RedirectPolicy, Session, Timeouts};
+use gannet::{ErrorKind, Headers, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts};
 
 use crate::args::values::{self, TimeLimit};
 use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
@@ -35,7 +35,7 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
             rules.map_err(|error| usage(format!("{error}; --proxy '' asks hosts directly")))?;
         }
     }
-    proxy.credentials = args.proxy_user.clone().map(|(user, password)| Credentials { user, password });
+    proxy.credentials = args.proxy_user.clone().map(|(user, password)| ProxyCredentials { user, password });
     proxy.headers = values::headers(&args.proxy_headers)?;
     proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
     for path in &args.proxy_cacert {

@@ -5,6 +5,7 @@
 //! come as they finish, one failure never stops the rest, and every row is accounted for exactly once.
 
 mod alarm;
+mod auth;
 pub mod blocking;
 mod body;
 mod buffer;
@@ -32,21 +33,25 @@ mod upload;
 pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
+pub use gannet_core::auth::basic as basic_auth;
+pub use gannet_core::auth::{Credentials, Netrc, Scheme as AuthScheme};
 pub use gannet_core::cookie;
 pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
-pub use gannet_core::proxy::{Credentials, NoProxy, NoProxyError, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError};
+pub use gannet_core::proxy::{
+    NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
+};
 pub use gannet_core::redirect::RedirectPolicy;
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, Proxy, ResponseLimits, Tls};
+pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, Proxy, ResponseLimits, Tls};
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
-pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
+pub use request::{IntoUrl, Request, RequestBuilder};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;

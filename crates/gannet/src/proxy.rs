@@ -8,13 +8,14 @@ use std::fmt::{self, Write};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
-use gannet_core::proxy::{Credentials, NoProxy, ProxyRules, ProxyUrl, TunnelError};
+use gannet_core::auth::basic;
+use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, TunnelError};
 use gannet_core::{ErrorKind, Headers, Phase};
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::options;
-use crate::request::{append, basic};
+use crate::request::append;
 
 /// One proxy, ready for use.
 pub(crate) struct ProxyServer {
@@ -22,7 +23,7 @@ pub(crate) struct ProxyServer {
     /// Its host as text.
     name: Box<str>,
     /// Told to a proxy that speaks SOCKS.
-    credentials: Option<Credentials>,
+    credentials: Option<ProxyCredentials>,
     /// Told to a proxy that speaks HTTP, its Proxy-Authorization among them.
     fields: Headers,
     /// In the pool's names: the proxy, and which identity we have there.
@@ -40,14 +41,14 @@ pub(crate) type Proxies = ProxyRules<Arc<ProxyServer>>;
 
 impl ProxyServer {
     /// A proxy that is told these fields, beside the credentials: those given, or else those of its URL.
-    pub(crate) fn new(url: ProxyUrl, credentials: Option<&Credentials>, fields: &Headers) -> Result<Self> {
+    pub(crate) fn new(url: ProxyUrl, credentials: Option<&ProxyCredentials>, fields: &Headers) -> Result<Self> {
         let credentials = credentials.or(url.credentials()).cloned();
         let mut all = fields.clone();
         // They belong to the single request, whoever it is sent to.
         for name in ["host", "content-length", "transfer-encoding"] {
             all.remove(name);
         }
-        if let Some(Credentials { user, password }) = credentials.as_ref().filter(|_| url.scheme().is_http()) {
+        if let Some(ProxyCredentials { user, password }) = credentials.as_ref().filter(|_| url.scheme().is_http()) {
             all.remove(AUTHORIZATION);
             append(&mut all, AUTHORIZATION, basic(user, password).as_bytes(), true)?;
         }
@@ -64,7 +65,7 @@ impl ProxyServer {
         &self.name
     }
 
-    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+    pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
         self.credentials.as_ref()
     }
 
@@ -144,7 +145,7 @@ pub(crate) fn rules(options: &options::Proxy) -> Result<Option<Proxies>> {
 
 /// Proxies with other credentials or fields must not share connections, and the pool's names are counters' names
 /// too: secrets go in as a hash under keys of this process, 128 bits of it.
-fn mark(url: &ProxyUrl, credentials: Option<&Credentials>, fields: &Headers) -> String {
+fn mark(url: &ProxyUrl, credentials: Option<&ProxyCredentials>, fields: &Headers) -> String {
     static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
     let mut mark = format!("via {url}");
     if credentials.is_some() || !fields.is_empty() {
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     fn server(url: &str, user: Option<&str>) -> ProxyServer {
-        let credentials = user.map(|user| Credentials { user: user.to_owned(), password: "sesame".to_owned() });
+        let credentials = user.map(|user| ProxyCredentials { user: user.to_owned(), password: "sesame".to_owned() });
         ProxyServer::new(url.parse().unwrap(), credentials.as_ref(), &Headers::new()).unwrap()
     }
 

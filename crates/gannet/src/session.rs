@@ -11,6 +11,7 @@ use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
 
+use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -84,6 +85,7 @@ pub(crate) struct Common {
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
+    pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
     jar: Mutex<Jar>,
 }
@@ -92,7 +94,8 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or a bad proxy of the environment.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, or a bad proxy of
+    /// the environment.
     pub fn new(options: Options) -> Result<Self> {
         Session::builder(options).build()
     }
@@ -114,8 +117,8 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
         let proxies = proxy::rules(&options.proxy)?;
-        let jar = Mutex::default();
-        let common = Common { options, connector, proxies, defaults, default_block, traces, base, jar };
+        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
+        let common = Common { options, connector, proxies, defaults, default_block, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 

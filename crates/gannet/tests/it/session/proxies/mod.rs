@@ -3,7 +3,7 @@
 mod failures;
 mod secrets;
 
-use gannet::{Credentials, ErrorKind, ProxyScheme, Session, Url};
+use gannet::{ErrorKind, ProxyCredentials, ProxyScheme, Session, Url};
 use gannet_origin::{Identity, Proxy};
 
 use super::*;
@@ -96,7 +96,7 @@ async fn names_are_looked_up_here_for_socks5_and_by_the_proxy_for_the_others() {
 async fn credentials_are_told_to_a_proxy_in_its_own_way() {
     let origin = origin().await;
     let proxy = Proxy::builder().credentials("me@home", "p:w ü").start().await.unwrap();
-    let credentials = Credentials { user: "me@home".to_owned(), password: "p:w ü".to_owned() };
+    let credentials = ProxyCredentials { user: "me@home".to_owned(), password: "p:w ü".to_owned() };
     for scheme in ["http", "socks5h"] {
         let bare = proxy.url(scheme);
         let inside = bare.replace("://", "://me%40home:p%3Aw%20%C3%BC@");

@@ -7,7 +7,7 @@ const FIELD: &str = "Proxy-Authorization";
 fn with_credentials(proxy: &Proxy, change: impl FnOnce(&mut Options)) -> Session {
     session(|options| {
         options.proxy.url = Some(proxy.url("http").parse().unwrap());
-        options.proxy.credentials = Some(Credentials { user: "me".to_owned(), password: "sesame".to_owned() });
+        options.proxy.credentials = Some(ProxyCredentials { user: "me".to_owned(), password: "sesame".to_owned() });
         options.proxy.headers.append_secret("X-Tenant", "blue").unwrap();
         change(options);
     })
@@ -137,7 +137,7 @@ async fn item_14_and_15_connections_are_shared_by_one_proxy_and_one_identity_onl
 async fn options_and_errors_show_no_credentials() {
     let mut options = Options::default();
     options.proxy.url = Some("http://me:sesame@127.0.0.1:1".parse().unwrap());
-    options.proxy.credentials = Some(Credentials { user: "me".to_owned(), password: "sesame".to_owned() });
+    options.proxy.credentials = Some(ProxyCredentials { user: "me".to_owned(), password: "sesame".to_owned() });
     options.proxy.headers.append_secret("x-token", "sesame").unwrap();
     let text = serde_json::to_string(&options).unwrap();
     assert!(!format!("{options:?} {text}").contains("sesame"));
