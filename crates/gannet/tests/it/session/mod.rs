@@ -6,6 +6,7 @@ mod connecting;
 mod cookies;
 mod decoding;
 mod events;
+mod expecting;
 mod faults;
 mod fields;
 mod pool;
@@ -17,6 +18,7 @@ mod timeouts;
 mod timings;
 mod tls;
 mod tracing;
+mod transfers;
 mod uploads;
 
 use std::future::{Future, poll_fn};
