@@ -1,8 +1,10 @@
 //! A request, and the builder that makes one. What is wrong with it (a URL, a header, a body) is kept and told
 //! when it is sent, so that a chain of calls needs one `?` only.
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::Headers;
@@ -17,9 +19,11 @@ use url::Url;
 
 use crate::body::Body;
 use crate::error::{Error, Result};
+use crate::hooks::Hooks;
 use crate::multipart::Form;
 use crate::response::Response;
 use crate::session::Session;
+use crate::trace::RequestTrace;
 
 /// One request, complete and checked. Made by [`Session::request`] or [`Request::new`], sent by
 /// [`Session::execute`].
@@ -39,6 +43,7 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    pub(crate) hooks: Option<Box<Hooks>>,
 }
 
 impl Request {
@@ -165,7 +170,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change(|request| {
             let bytes = serde_json::to_vec(value)
                 .map_err(|error| Error::request("the JSON body cannot be written").with_source(error))?;
-            set_missing(&mut request.headers, "application/json")?;
+            set_missing(&mut request.headers, "content-type", "application/json")?;
             request.body = bytes.into();
             Ok(())
         })
@@ -179,7 +184,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
                 let (name, value) = pair.borrow();
                 form.append_pair(name.as_ref(), &value.to_string());
             }
-            set_missing(&mut request.headers, "application/x-www-form-urlencoded")?;
+            set_missing(&mut request.headers, "content-type", "application/x-www-form-urlencoded")?;
             request.body = form.finish().into_bytes().into();
             Ok(())
         })
@@ -189,7 +194,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn multipart(self, form: Form) -> Self {
         self.change(|request| {
             let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
-            set_missing(&mut request.headers, &form.content_type)?;
+            set_missing(&mut request.headers, "content-type", &form.content_type)?;
             request.body = Body::multipart(form);
             Ok(())
         })
@@ -230,6 +235,16 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
+    /// Watches this request, beside what watches the session. May be called more than once.
+    pub fn trace(self, watcher: impl RequestTrace) -> Self {
+        self.change_hooks(|hooks| hooks.trace.watchers.push(Arc::new(watcher)))
+    }
+
+    /// A value for the session's traces, to tell this request from others: [`crate::trace::Begin::context`].
+    pub fn trace_context(self, context: impl Any + Send + Sync) -> Self {
+        self.change_hooks(|hooks| hooks.trace.context = Some(Arc::new(context)))
+    }
+
     /// The finished request, unsent.
     ///
     /// # Errors
@@ -246,6 +261,13 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
             self.request = Err(error);
         }
         self
+    }
+
+    fn change_hooks(self, change: impl FnOnce(&mut Hooks)) -> Self {
+        self.change(|request| {
+            change(request.own.hooks.get_or_insert_default());
+            Ok(())
+        })
     }
 
     fn change_timeouts(self, change: impl FnOnce(&mut Timeouts)) -> Self {
@@ -348,9 +370,6 @@ pub(crate) fn append(headers: &mut Headers, name: &str, value: &[u8], secret: bo
     added.map_err(|error| Error::request(format!("header {name:?}: {error}")))
 }
 
-fn set_missing(headers: &mut Headers, content_type: &str) -> Result<()> {
-    if headers.contains("content-type") {
-        return Ok(());
-    }
-    append(headers, "content-type", content_type.as_bytes(), false)
+pub(crate) fn set_missing(headers: &mut Headers, name: &str, value: &str) -> Result<()> {
+    if headers.contains(name) { Ok(()) } else { append(headers, name, value.as_bytes(), false) }
 }

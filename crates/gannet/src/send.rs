@@ -7,7 +7,9 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gannet_core::h1::{self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead};
+use gannet_core::h1::{
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+};
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -20,11 +22,13 @@ use crate::alarm::later;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Exchange, Failed, Http1};
+use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
 use crate::request::{Request, append, basic};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
+use crate::timings::Marks;
+use crate::trace::{self, Event, RetryReason, ShownHeaders, ShownUrl, Steps, Tracer};
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -36,10 +40,26 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
     let started = Instant::now();
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
     let total = timeouts.total.map(|limit| (later(started, limit), limit));
-    let mut sending = Sending { session, timeouts, total, defaults_merged: false, history: Vec::new(), request };
+    let watched = !session.traces.is_empty() || request.own.hooks.is_some();
+    let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
+    let mut sending = Sending {
+        session,
+        timeouts,
+        total,
+        defaults_merged: false,
+        history: Vec::new(),
+        started,
+        marks: Marks::default(),
+        tracer,
+        request,
+    };
     match sending.follow().await {
-        Ok((head, body)) => Ok(sending.into_response(head, body, started)),
-        Err(error) => Err(error.with_url(&sending.request.url).with_elapsed(started.elapsed())),
+        Ok((head, body)) => Ok(sending.into_response(head, body)),
+        Err(error) => {
+            let error = error.with_url(&sending.request.url).with_elapsed(started.elapsed());
+            sending.tell(&Event::Error { error: &error });
+            Err(error)
+        }
     }
 }
 
@@ -52,6 +72,10 @@ struct Sending<'a> {
     /// is dropped stays dropped.
     defaults_merged: bool,
     history: Vec<Redirected>,
+    started: Instant,
+    /// Of the exchange that is prepared.
+    marks: Marks,
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Sending<'_> {
@@ -88,6 +112,9 @@ impl Sending<'_> {
             }
             request.method = next.method;
             let url = std::mem::replace(&mut request.url, next.url);
+            self.marks.before = self.started.elapsed();
+            let (from, to) = (ShownUrl(&url), ShownUrl(&self.request.url));
+            self.tell(&Event::Redirect { status: head.status, from, to, method: &self.request.method });
             self.history.push(Redirected { url, status: head.status, headers: head.headers });
         }
     }
@@ -121,19 +148,22 @@ impl Sending<'_> {
         let mut fresh_only = false;
         loop {
             let mut lease = self.lease(again, fresh_only).await?;
-            let reused = lease.conn().is_some_and(|conn| conn.served > 0);
-            if let Some(conn) = lease.conn() {
-                conn.served += 1;
-            }
+            let reused = self.mark_lease(&mut lease);
             let mut exchange = self.start(lease)?;
             match poll_fn(|cx| exchange.poll_head(cx)).await {
                 Ok(head) => {
+                    let (status, version) = (head.status, head.version);
+                    self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
                     let body = self.body(&head, exchange);
                     return Ok((head, body));
                 }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => fresh_only = true,
+                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
+                    fresh_only = true;
+                    self.marks.before = self.started.elapsed();
+                    self.tell(&Event::Retry { reason: RetryReason::StaleConnection });
+                }
                 Err(failed) => return Err(failed.error),
             }
         }
@@ -147,8 +177,13 @@ impl Sending<'_> {
             Checkout::Now(lease) => lease,
             Checkout::Closed => return Err(Error::closed()),
             Checkout::Wait(waiting) => {
+                self.tell(&Event::QueueStart);
+                let since = Instant::now();
                 let turn = Box::pin(async { waiting.turn().await.ok_or_else(Error::closed) });
-                within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?
+                let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+                self.marks.queued = since.elapsed();
+                self.tell(&Event::QueueEnd { waited: self.marks.queued });
+                lease
             }
         };
         if let Some(conn) = lease.conn() {
@@ -162,16 +197,30 @@ impl Sending<'_> {
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
             let limit = self.timeouts.connect;
-            match self.session.connector.connect(url, limit).await {
+            let mut steps = Steps::new(self.tracer.clone());
+            match self.session.connector.connect(url, limit, &mut steps).await {
                 // Descriptors may be held by idle connections of our own.
                 Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
-                    self.session.connector.connect(url, limit).await
+                    self.session.connector.connect(url, limit, &mut steps).await
                 }
                 result => result,
             }
         });
         lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
         Ok(lease)
+    }
+
+    /// What is known of the connection; whether it was used before.
+    fn mark_lease(&mut self, lease: &mut Lease) -> bool {
+        let Some(conn) = lease.conn() else { return false };
+        let served = conn.served;
+        conn.served += 1;
+        self.marks.reused = served > 0;
+        if let (Some(tracer), true) = (&self.tracer, served > 0) {
+            tracer.tell(&Event::Reused { peer: conn.opened.peer, served });
+        }
+        self.marks.opened = Some(conn.opened.clone());
+        self.marks.reused
     }
 
     fn start(&mut self, lease: Lease) -> Result<Exchange> {
@@ -182,7 +231,20 @@ impl Sending<'_> {
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        Ok(Exchange::Http1(Http1::new(lease, upload, kind, limits, clock)))
+        let watch = Watch::new(self.take_marks(), self.tracer.clone());
+        let reader = ResponseReader::new(kind, limits);
+        Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
+    }
+
+    fn take_marks(&mut self) -> Marks {
+        let before = self.marks.before;
+        std::mem::replace(&mut self.marks, Marks { before, ..Marks::default() })
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.tell(event);
+        }
     }
 
     fn framing(&self) -> RequestBody {
@@ -256,7 +318,8 @@ impl Sending<'_> {
 
     fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> ResponseBody {
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
-        let max = self.request.own.max_body.or(self.session.options.response.max_body);
+        let options = &self.session.options;
+        let limits = options.decode.limits(self.request.own.max_body.or(options.response.max_body));
         let codings = if decode { Some(&head.headers) } else { None };
         let mut prefetched = Vec::new();
         let may_be_whole = match head.framing {
@@ -269,7 +332,7 @@ impl Sending<'_> {
                 prefetched.extend_from_slice(exchange.data(piece));
             }
         }
-        ResponseBody::new(prefetched, exchange, head.framing, codings, max)
+        ResponseBody::new(prefetched, exchange, head.framing, codings, limits)
     }
 
     /// Credentials in the URL become a header, and are asked for by nobody who reads the URL later.
@@ -288,8 +351,10 @@ impl Sending<'_> {
         append(&mut self.request.headers, "authorization", value.as_bytes(), true)
     }
 
-    fn into_response(self, head: ResponseHead, body: ResponseBody, started: Instant) -> Response {
-        Response {
+    fn into_response(self, head: ResponseHead, mut body: ResponseBody) -> Response {
+        let watched = self.tracer.is_some();
+        body.watched(self.tracer);
+        let mut response = Response {
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -297,9 +362,13 @@ impl Sending<'_> {
             url: self.request.url,
             history: self.history,
             body,
-            started,
-            head_after: started.elapsed(),
+            started: self.started,
+            head_after: self.started.elapsed(),
+        };
+        if watched {
+            response.tell_end(None);
         }
+        response
     }
 }
 

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
+use crate::trace::Trace;
 
 /// The content codings that are decoded.
 pub(crate) const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// Who watches its requests.
+    pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
     /// Held for one look-up or store, never across an await.
     jar: Mutex<Jar>,
@@ -78,6 +81,16 @@ impl Session {
     /// # Errors
     /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
     pub fn new(options: Options) -> Result<Self> {
+        Session::builder(options).build()
+    }
+
+    /// To give it what options cannot hold: code that watches its requests.
+    pub fn builder(options: Options) -> SessionBuilder {
+        SessionBuilder { options, traces: Vec::new() }
+    }
+
+    fn build(builder: SessionBuilder) -> Result<Self> {
+        let SessionBuilder { options, traces } = builder;
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -88,7 +101,8 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
         let jar = Mutex::default();
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+        let inner = Inner { options, pool, connector, defaults, default_block, traces, base, jar };
+        Ok(Session { inner: Arc::new(inner) })
     }
 
     /// Starts a request of any method.
@@ -144,6 +158,35 @@ impl Session {
 
     pub(crate) fn base(&self) -> Option<&Url> {
         self.inner.base.as_ref()
+    }
+}
+
+/// A session in the making: its options, and what they cannot hold. Made by [`Session::builder`].
+#[must_use = "there is no session before `build`"]
+pub struct SessionBuilder {
+    options: Options,
+    traces: Vec<Arc<dyn Trace>>,
+}
+
+impl SessionBuilder {
+    /// Watches all its requests. May be called more than once; all are told, in this order.
+    pub fn trace(mut self, trace: impl Trace) -> Self {
+        self.traces.push(Arc::new(trace));
+        self
+    }
+
+    /// The session. Opens nothing yet.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn build(self) -> Result<Session> {
+        Session::build(self)
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder").field("traces", &self.traces.len()).finish_non_exhaustive()
     }
 }
 

@@ -27,6 +27,10 @@ pub(crate) struct Upload {
     direct: Bytes,
     source: Source,
     chunked: bool,
+    /// How long the head is.
+    head: u64,
+    /// Bytes that are with the kernel, head and framing included.
+    sent: u64,
     /// What is still owed under a declared length.
     owed: Option<u64>,
     flushed: bool,
@@ -50,6 +54,7 @@ impl Upload {
     /// `out` holds the head. A one-time stream is taken out of the body, which then cannot be sent again.
     pub(crate) fn new(mut out: Vec<u8>, body: &mut Kind, chunked: bool) -> Self {
         let mut direct = Bytes::new();
+        let head = out.len() as u64;
         let mut owed = None;
         let source = match body {
             Kind::Empty => Source::Done,
@@ -71,11 +76,19 @@ impl Upload {
                 Source::Stream(make())
             }
         };
-        Upload { out, written: 0, direct, source, chunked, owed, flushed: false }
+        Upload { out, written: 0, direct, source, chunked, head, sent: 0, owed, flushed: false }
     }
 
     pub(crate) fn is_done(&self) -> bool {
         self.flushed
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Writes what the socket takes. Ready when all is written or something was; pending when nothing could be.
@@ -110,6 +123,7 @@ impl Upload {
     }
 
     fn on_written(&mut self, count: usize) {
+        self.sent += count as u64;
         if self.written < self.out.len() {
             self.written += count;
         } else {

@@ -14,6 +14,7 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::trace::Steps;
 
 use dns::Resolver;
 pub(crate) use stream::Stream;
@@ -31,8 +32,13 @@ impl Connector {
     }
 
     /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
-    /// a free thread of our own resolver.
-    pub(crate) async fn connect(&self, url: &Url, limit: Option<std::time::Duration>) -> Result<Conn> {
+    /// a free thread of our own resolver. `progress` is told of each step.
+    pub(crate) async fn connect(
+        &self,
+        url: &Url,
+        limit: Option<std::time::Duration>,
+        progress: &mut Steps,
+    ) -> Result<Conn> {
         let port = url.port_or_known_default().unwrap_or(80);
         let lookup = match url.host() {
             Some(Host::Domain(name)) => Lookup::Name(self.resolver.lookup(name)),
@@ -42,6 +48,7 @@ impl Connector {
         };
         let lookup = match lookup {
             Lookup::Name(mut pending) => {
+                progress.on_lookup(url.host_str().unwrap_or_default(), pending.is_known());
                 pending.started().await;
                 Lookup::Name(pending)
             }
@@ -50,17 +57,27 @@ impl Connector {
         let mut phase = Phase::Dns;
         let steps = async {
             let addresses = match lookup {
-                Lookup::Name(pending) => pending.addresses().await?,
+                Lookup::Name(pending) => {
+                    let cached = pending.is_known();
+                    let addresses = pending.addresses().await?;
+                    progress.on_addresses(&addresses, cached);
+                    addresses
+                }
                 Lookup::Address(ip) => vec![ip],
             };
             phase = Phase::Connect;
+            progress.on_connect(url.host_str().unwrap_or_default(), port);
             let tcp = tcp::connect(&addresses, port).await?;
+            progress.on_connected(tcp.peer_addr().ok(), tcp.local_addr().ok());
             if url.scheme() != "https" {
-                return Ok(Conn::new(Stream::Tcp(tcp)));
+                return Ok(Conn::new(Stream::Tcp(tcp), progress.finish()));
             }
             phase = Phase::Tls;
+            progress.on_handshake();
             let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
-            Ok(Conn::new(Stream::Tls(Box::new(self.tls.handshake(host, tcp).await?))))
+            let tls = self.tls.handshake(host, tcp).await?;
+            progress.on_secured();
+            Ok(Conn::new(Stream::Tls(Box::new(tls)), progress.finish()))
         };
         let Some(limit) = limit else {
             return steps.await;

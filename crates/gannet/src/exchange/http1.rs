@@ -8,15 +8,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use gannet_core::h1::{Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
+use gannet_core::h1::{Event, ProtocolError, ResponseHead, ResponseReader};
 use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Failed};
+use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::Lease;
+use crate::timings::Marks;
 use crate::upload::{Sent, Upload, is_body_error};
 
 pub(crate) struct Http1 {
@@ -32,13 +33,13 @@ pub(crate) struct Http1 {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
+    pub(crate) watch: Watch,
 }
 
 impl Http1 {
-    pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
-        let reader = ResponseReader::new(kind, limits);
+    pub(crate) fn new(lease: Lease, upload: Upload, reader: ResponseReader, clock: Clock, watch: Watch) -> Self {
         let buffer = ReadBuffer::default();
-        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
+        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false, watch }
     }
 
     /// The response's head.
@@ -63,7 +64,10 @@ impl Http1 {
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
-                Ok(Event::Data(range)) => return Poll::Ready(Ok(Some(range))),
+                Ok(Event::Data(range)) => {
+                    self.watch.on_received(range.len());
+                    return Poll::Ready(Ok(Some(range)));
+                }
                 Ok(Event::End) => return Poll::Ready(Ok(None)),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Body).error)),
@@ -84,7 +88,10 @@ impl Http1 {
     /// A piece of body that is at hand already, without reading more.
     pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
         match self.parse() {
-            Ok(Event::Data(range)) => Some(range),
+            Ok(Event::Data(range)) => {
+                self.watch.on_received(range.len());
+                Some(range)
+            }
             // An error stays with the reader and is told by the next poll.
             _ => None,
         }
@@ -109,12 +116,31 @@ impl Http1 {
         self.clock.excuse(waited, move_total);
     }
 
-    /// Ends the exchange: the connection goes back to the pool if it may carry another request.
-    pub(crate) fn finish(mut self) {
+    /// Ends the exchange, its response being whole: the connection goes back to the pool if it may carry another
+    /// request. What was marked on the way is handed out.
+    pub(crate) fn finish(mut self) -> Marks {
+        let marks = self.watch.finish(self.clock.moved);
         let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
         self.give_buffer();
         if reusable {
             self.lease.put_back();
+        }
+        marks
+    }
+
+    /// What has left since so many bytes had.
+    fn note_sent(&mut self, before: u64, sent: &Sent) {
+        self.clock.moved = Instant::now();
+        if matches!(sent, Sent::All) {
+            self.watch.on_sent(self.clock.moved);
+        }
+        let (head, sent) = (self.upload.head(), self.upload.sent());
+        if before < head && sent >= head {
+            self.watch.on_head_sent(head);
+        }
+        let body = sent.saturating_sub(head.max(before));
+        if body > 0 {
+            self.watch.on_body_sent(body);
         }
     }
 
@@ -148,9 +174,12 @@ impl Http1 {
                 if count == 0 {
                     return Poll::Ready(self.on_eof(phase));
                 }
-                self.answered = true;
                 self.end += count;
                 self.clock.moved = Instant::now();
+                if !self.answered {
+                    self.answered = true;
+                    self.watch.on_first_byte(self.clock.moved);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -170,8 +199,9 @@ impl Http1 {
     /// Only a body that cannot be read on our side ends the exchange at once.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
+        let before = self.upload.sent();
         match self.upload.poll(&mut conn.stream, cx) {
-            Poll::Ready(Ok(Sent::All | Sent::Some)) => self.clock.moved = Instant::now(),
+            Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {
                 let error = Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
                 return Err(Failed { error, unanswered: false });

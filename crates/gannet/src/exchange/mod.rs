@@ -3,6 +3,7 @@
 
 mod clock;
 mod http1;
+mod watch;
 
 use std::ops::Range;
 use std::task::{Context, Poll};
@@ -13,8 +14,10 @@ use gannet_core::h1::ResponseHead;
 
 pub(crate) use clock::Clock;
 pub(crate) use http1::Http1;
+pub(crate) use watch::Watch;
 
 use crate::error::{Error, Result};
+use crate::timings::Marks;
 
 pub(crate) enum Exchange {
     Http1(Http1),
@@ -83,8 +86,16 @@ impl Exchange {
         }
     }
 
-    /// Ends the exchange: what it holds of the connection goes back to the pool, if another request may use it.
-    pub(crate) fn finish(self) {
+    /// What was noted so far.
+    pub(crate) fn marks(&self) -> &Marks {
+        match self {
+            Exchange::Http1(exchange) => &exchange.watch.marks,
+        }
+    }
+
+    /// Ends the exchange, its response being whole: what it holds of the connection goes back to the pool, if another
+    /// request may use it. What was noted is handed out.
+    pub(crate) fn finish(self) -> Marks {
         match self {
             Exchange::Http1(exchange) => exchange.finish(),
         }

@@ -5,14 +5,18 @@ mod cancelling;
 mod connecting;
 mod cookies;
 mod decoding;
+mod events;
 mod faults;
+mod fields;
 mod pool;
 mod redirects;
 mod requests;
 mod responses;
 mod stale;
 mod timeouts;
+mod timings;
 mod tls;
+mod tracing;
 mod uploads;
 
 use std::future::{Future, poll_fn};
