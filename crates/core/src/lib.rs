@@ -4,11 +4,13 @@
 //! file, clock or random source here, so that framing, limits, retries, ordering, cookies and redirects are
 //! tested, fuzzed and simulated on virtual time.
 
+pub mod address;
 pub mod breaker;
 pub mod cookie;
 pub mod decimal;
 pub mod error;
 pub mod events;
+pub mod eyeballs;
 pub mod field;
 pub mod h1;
 pub mod headers;

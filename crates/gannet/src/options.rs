@@ -2,6 +2,7 @@
 //! file (serde) and on the command line.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet_core::Headers;
@@ -51,11 +52,27 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
+    /// the cookies, and with https the name that the certificate is for. No name is looked up.
+    pub unix_socket: Option<PathBuf>,
+}
+
+impl Connections {
+    /// Into how many parts they can be divided so that each has one at least.
+    pub(crate) fn most_shards(&self) -> usize {
+        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
+        let part = |whole: usize| whole / count + usize::from(number < whole % count);
+        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
+    }
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60) }
+        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60), unix_socket: None }
     }
 }
 

@@ -2,7 +2,8 @@
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -60,9 +61,17 @@ pub struct Session {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What a session's clones share.
 pub(crate) struct Inner {
-    pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
+    common: Arc<Common>,
+    /// Sessions that share all of this one but its connections, while they live.
+    shards: Mutex<Vec<Weak<Inner>>>,
+}
+
+/// What its shards share too.
+pub(crate) struct Common {
+    pub(crate) options: Options,
     pub(crate) connector: Connector,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
@@ -101,8 +110,25 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
         let jar = Mutex::default();
-        let inner = Inner { options, pool, connector, defaults, default_block, traces, base, jar };
-        Ok(Session { inner: Arc::new(inner) })
+        let common = Common { options, connector, defaults, default_block, traces, base, jar };
+        Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
+    }
+
+    /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
+    /// the caps, and is closed with this one.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
+        let connections = self.inner.options.connections.shard(number, count);
+        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
+        let mut shards = self.inner.shards();
+        shards.retain(|shard| shard.strong_count() > 0);
+        shards.push(Arc::downgrade(&inner));
+        drop(shards);
+        // After it is known: a session that was closed meanwhile closes it too.
+        if self.is_closed() {
+            inner.pool.close();
+        }
+        Session { inner }
     }
 
     /// Starts a request of any method.
@@ -124,6 +150,9 @@ impl Session {
     /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
     pub fn close(&self) {
         self.inner.pool.close();
+        for shard in self.inner.shards().iter().filter_map(Weak::upgrade) {
+            shard.pool.close();
+        }
     }
 
     /// Whether [`Session::close`] was called.
@@ -131,9 +160,10 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// Counters of the connection pool at this moment.
+    /// Counters of the connection pool at this moment, those of a bulk run's further threads among them.
     pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+        let shards = self.inner.shards();
+        shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
     }
 
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
@@ -209,9 +239,22 @@ impl fmt::Debug for Session {
     }
 }
 
+impl Deref for Inner {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
 impl Inner {
     pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
         self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+    }
+
+    // Nothing is left half done under this lock.
+    fn shards(&self) -> MutexGuard<'_, Vec<Weak<Inner>>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

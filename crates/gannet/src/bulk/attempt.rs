@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::copies::{Copies, copy_of};
 use super::memory::{Memory, Share};
 use super::sink::Mark;
+use super::sink::RowMaker;
 use super::{BulkOptions, Fetched, Outcome, Row};
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -38,11 +39,13 @@ pub(super) struct Ended {
     pub(super) share: Share,
 }
 
-/// What attempts need, the same for all of a run.
+/// What attempts need: for each lane of a run its session, and what is the same for all.
 pub(super) struct Sender {
     pub(super) session: Session,
-    pub(super) options: BulkOptions,
+    pub(super) options: Arc<BulkOptions>,
     pub(super) memory: Arc<Memory>,
+    /// How the sink wants its rows.
+    pub(super) maker: Option<RowMaker>,
 }
 
 /// What an attempt has brought so far.

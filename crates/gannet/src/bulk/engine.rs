@@ -145,15 +145,16 @@ impl<S: Source, K: Sink> Engine<S, K> {
     }
 
     /// An attempt is over: the row is finished, or will be started again. Where the row is to be safe before another
-    /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`].
-    pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) -> Option<Mark> {
+    /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`]. `row` is what the sink's
+    /// [`RowMaker`](super::sink::RowMaker) made of the outcome, should it be the row's last.
+    pub(super) fn on_ended(&mut self, ended: Ended, row: Option<&[u8]>, now: Instant) -> Option<Mark> {
         let Ended { ticket, facts, outcome, share } = ended;
         let held = self.hold(outcome.response.as_ref(), &facts, now);
         let (index, attempt) = (ticket.row().index, ticket.attempt());
         let mut mark = None;
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
             Verdict::Finished => {
-                self.finish(outcome);
+                self.finish(outcome, row);
                 mark = self.sink().on_pushed();
                 if mark.is_some() {
                     self.schedule.hold_slot();
@@ -305,7 +306,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let message = "it was under way when an earlier run was killed and must not be sent twice; \
                                --resend-in-doubt sends it again";
                 let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
-                self.finish(unsent(row, attempts.saturating_add(1), Some(error)));
+                self.finish(unsent(row, attempts.saturating_add(1), Some(error)), None);
             }
             (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };
@@ -316,7 +317,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             (Err(_), _) => {
                 self.schedule.on_unreadable(row.index);
-                self.finish(unsent(row, 0, None));
+                self.finish(unsent(row, 0, None), None);
             }
         }
     }
@@ -344,23 +345,27 @@ impl<S: Source, K: Sink> Engine<S, K> {
             Ok(row) => {
                 let message = "the row's deadline passed while it waited for another attempt";
                 let error = Error::new(ErrorKind::TimeoutDeadline, Phase::Prepare, message);
-                self.finish(unsent(row, attempts, Some(error)));
+                self.finish(unsent(row, attempts, Some(error)), None);
             }
             Err(error) => self.stop(End::InputFailed(error)),
         }
     }
 
-    fn finish(&mut self, mut outcome: Outcome) {
+    /// `row` is what the sink's [`RowMaker`](super::sink::RowMaker) made of it.
+    fn finish(&mut self, outcome: Outcome, row: Option<&[u8]>) {
         if matches!(self.end, Some(End::OutputFailed(_))) {
             return;
         }
-        self.sink().check(&mut outcome);
         let (index, kind) = (outcome.index, outcome.error_kind());
         match kind {
             None => self.counts.ok += 1,
             Some(kind) => self.counts.count_failed(kind, 1),
         }
-        if let Err(error) = self.sink().push(outcome) {
+        let pushed = match row {
+            Some(row) => self.sink().push_row(outcome, row),
+            None => self.sink().push(outcome),
+        };
+        if let Err(error) = pushed {
             self.stop(End::OutputFailed(error));
         }
         self.source.on_finished(index);

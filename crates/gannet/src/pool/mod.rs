@@ -70,6 +70,14 @@ pub struct PoolStats {
     pub waiting: usize,
 }
 
+impl std::ops::Add for PoolStats {
+    type Output = PoolStats;
+
+    fn add(self, other: PoolStats) -> PoolStats {
+        PoolStats { open: self.open + other.open, idle: self.idle + other.idle, waiting: self.waiting + other.waiting }
+    }
+}
+
 impl Pool {
     pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
         let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));

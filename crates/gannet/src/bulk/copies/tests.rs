@@ -50,9 +50,9 @@ fn start(after: Duration) -> Start {
 
 fn sender() -> Sender {
     let session = Session::new(crate::Options::default()).unwrap();
-    let options = BulkOptions::default();
+    let options = Arc::new(BulkOptions::default());
     let memory = Memory::new(options.memory);
-    Sender { session, options, memory }
+    Sender { session, options, memory, maker: None }
 }
 
 /// What the race came to, by status, its latency, and what was told of the loser.
@@ -158,7 +158,7 @@ fn a_hold_that_a_loser_brought_is_kept_to_and_written_down() {
     for _ in 0..200 {
         let attempt = start(&mut engine, now).expect("a row is there");
         now += Duration::from_millis(20);
-        assert!(engine.on_ended(ended(*attempt), now).is_none());
+        assert!(engine.on_ended(ended(*attempt), None, now).is_none());
     }
     let attempt = start(&mut engine, now).expect("a row is there");
     now += attempt.start.hedge_after.expect("latencies are known");
@@ -174,6 +174,6 @@ fn a_hold_that_a_loser_brought_is_kept_to_and_written_down() {
     engine.on_copied(&attempt.start.ticket, Some(Lost { facts, answered: Some(answered) }), now);
     assert_eq!(engine.sink().0, [("a.test".to_owned(), Duration::from_secs(7))]);
     assert!(start(&mut engine, now).is_none(), "the host is left alone");
-    assert!(engine.on_ended(ended(*attempt), now).is_none());
+    assert!(engine.on_ended(ended(*attempt), None, now).is_none());
     assert!(start(&mut engine, now + Duration::from_secs(7)).is_some());
 }

@@ -14,11 +14,12 @@ use gannet_core::reorder::{Ready, Reorder};
 
 use super::entry::{Batch, Entry};
 use super::output::Output;
-use super::render::RowFormat;
+use super::render::{RowFormat, RowMaker};
 use super::spill::Spill;
 use super::stats::Stats;
 use super::writer::{Level, Mark, RowWriter};
 use super::{Outcome, Sink};
+use crate::buffer;
 
 /// How rows are brought into the order of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +124,8 @@ impl RowSink {
 }
 
 impl Sink for RowSink {
-    fn check(&self, outcome: &mut Outcome) {
-        self.format.check(outcome);
+    fn row_maker(&self) -> Option<RowMaker> {
+        Some(RowMaker::new(self.format, self.writer.is_some()))
     }
 
     fn on_start(&mut self, index: u64) -> Option<Mark> {
@@ -155,21 +156,27 @@ impl Sink for RowSink {
         self.record(false, Entry::End(rows));
     }
 
-    fn push(&mut self, outcome: Outcome) -> io::Result<()> {
+    fn push(&mut self, mut outcome: Outcome) -> io::Result<()> {
+        let mut row = buffer::take_write();
+        RowMaker::new(self.format, self.writer.is_some()).make(&mut outcome, &mut row);
+        let pushed = self.push_row(outcome, &row);
+        buffer::give_write(row);
+        pushed
+    }
+
+    fn push_row(&mut self, outcome: Outcome, row: &[u8]) -> io::Result<()> {
         self.stats.count(&outcome);
         let Some(writer) = &self.writer else {
             return Ok(());
         };
         if let Some(records) = &mut self.records {
-            let format = self.format;
-            let fill = |batch: &mut Batch| batch.push_row(&outcome, |out| format.render(&outcome, out));
-            records.last = writer.push_batch(false, fill)?;
+            records.last = writer.push_batch(false, |batch: &mut Batch| batch.push_row(&outcome, row))?;
             return Ok(());
         }
         match &mut self.ordered {
-            None => writer.push(|out| self.format.render(&outcome, out)),
+            None => writer.push(|out| out.extend_from_slice(row)),
             Some(ordered) => {
-                ordered.push(&outcome, self.format);
+                ordered.push(outcome.index, row);
                 ordered.hand_on(writer)?;
                 ordered.spill_over()
             }
@@ -214,18 +221,19 @@ struct Ordered {
 }
 
 impl Ordered {
-    fn push(&mut self, outcome: &Outcome, format: RowFormat) {
-        self.scratch.clear();
-        self.scratch.shrink_to(KEPT);
-        format.render(outcome, &mut self.scratch);
-        let row = if outcome.index == self.reorder.next_index() {
-            std::mem::take(&mut self.scratch)
+    fn push(&mut self, index: u64, row: &[u8]) {
+        let held = if index == self.reorder.next_index() {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            scratch.clear();
+            scratch.shrink_to(KEPT);
+            scratch.extend_from_slice(row);
+            scratch
         } else {
-            // Copied: the scratch buffer's room would be held, and counted as nothing.
-            self.scratch.as_slice().to_vec()
+            // Of its own size: the scratch buffer's room would be held, and counted as nothing.
+            row.to_vec()
         };
-        let bytes = row.len() + ENTRY;
-        self.reorder.push(outcome.index, row, bytes);
+        let bytes = held.len() + ENTRY;
+        self.reorder.push(index, held, bytes);
     }
 
     /// Hands the rows whose turn has come to the writer while it has room; how many.
