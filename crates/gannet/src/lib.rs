@@ -5,6 +5,7 @@
 //! come as they finish, one failure never stops the rest, and every row is accounted for exactly once.
 
 mod alarm;
+mod auth;
 pub mod blocking;
 mod body;
 mod buffer;
@@ -31,6 +32,8 @@ mod upload;
 pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
+pub use gannet_core::auth::basic as basic_auth;
+pub use gannet_core::auth::{Credentials, Netrc, Scheme as AuthScheme};
 pub use gannet_core::cookie;
 pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
@@ -41,10 +44,10 @@ pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, ResponseLimits, Tls};
+pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, ResponseLimits, Tls};
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
-pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
+pub use request::{IntoUrl, Request, RequestBuilder};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;
