@@ -16,9 +16,12 @@ use crate::session::Session;
 /// Allows the copy, and says to the server when one of the two is over.
 #[derive(Default)]
 struct Told {
-    lost: Mutex<Vec<Option<(Option<u16>, Option<Duration>)>>>,
+    lost: Mutex<Vec<Option<Said>>>,
     go: Arc<Notify>,
 }
+
+/// A status, and Retry-After.
+type Said = (Option<u16>, Option<Duration>);
 
 impl Copies for Told {
     fn may_copy(&self, _: &Ticket) -> bool {
