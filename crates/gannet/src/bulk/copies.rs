@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::Fetched;
 use super::attempt::{Came, Sender};
 use super::memory::Share;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::request::Request;
 
 /// Who says whether a copy may be sent.

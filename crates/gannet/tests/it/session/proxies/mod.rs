@@ -153,7 +153,7 @@ async fn item_12_hosts_of_the_list_are_asked_directly() {
     }
     json(session.get(named(&origin, "notlocalhost", "/items/7")).send().await).await;
     assert_eq!(proxy.asked().len(), 1);
-    let through = |url: &str| session.proxy_for(&Url::parse(url).unwrap()).map(|proxy| proxy.scheme());
+    let through = |url: &str| session.proxy_for(&Url::parse(url).unwrap()).map(gannet::ProxyUrl::scheme);
     assert_eq!(through("https://example.com/"), Some(ProxyScheme::Http));
     assert_eq!(
         (through("https://a.localhost/"), through("http://localhost./"), through("http://ＬＯＣＡＬＨＯＳＴ/")),
