@@ -21,6 +21,8 @@ mod middleware;
 mod multipart;
 mod options;
 mod pool;
+mod progress;
+mod proxy;
 mod redact;
 mod request;
 mod response;
@@ -30,7 +32,7 @@ mod timings;
 pub mod trace;
 mod upload;
 
-pub use body::{Body, BodyStream};
+pub use body::{Body, BodyStream, Coding};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
 pub use gannet_core::auth::basic as basic_auth;
@@ -40,14 +42,18 @@ pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
+pub use gannet_core::proxy::{
+    NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
+};
 pub use gannet_core::redirect::RedirectPolicy;
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use middleware::{Handling, Middleware, Next};
 pub use multipart::{Form, Part};
-pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, ResponseLimits, Tls};
+pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, Proxy, ResponseLimits, Tls};
 pub use pool::{HostStats, PoolClosed, PoolCounters, PoolStats};
+pub use progress::Progress;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};

@@ -15,7 +15,7 @@ use gannet_core::h1::{
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::middleware;
 use crate::pool::{Checkout, Conn, Held, Lease};
+use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
@@ -72,6 +73,7 @@ pub(crate) async fn send_alone(
         timeouts,
         total,
         defaults_merged: false,
+        via: None,
         history: Vec::new(),
         signing,
         started,
@@ -98,6 +100,8 @@ struct Sending<'a> {
     /// The session's defaults stand in the request's own fields already: from the first redirect on, so that what
     /// is dropped stays dropped.
     defaults_merged: bool,
+    /// The proxy of this hop.
+    via: Option<Arc<ProxyServer>>,
     history: Vec<Redirected>,
     /// Credentials beyond the fields that are there already; most requests have none.
     signing: Option<Box<Signing>>,
@@ -166,7 +170,7 @@ impl Sending<'_> {
         let policy: &RedirectPolicy = request.own.redirects.as_ref().unwrap_or(&self.session.options.redirects);
         let body = match &request.body {
             body if body.is_empty() => BodyReplay::None,
-            body if body.is_replayable() => BodyReplay::Replayable,
+            body if body.is_replayable() || body.is_unspent() => BodyReplay::Replayable,
             _ => BodyReplay::Consumed,
         };
         let hop = Hop {
@@ -183,6 +187,7 @@ impl Sending<'_> {
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
+        self.via = self.route();
         if let Some(signing) = &mut self.signing {
             signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
         }
@@ -200,6 +205,10 @@ impl Sending<'_> {
                 Ok(head) => {
                     let (status, version) = (head.status, head.version);
                     self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                    let unspent = exchange.reclaim(&mut self.request.body.kind);
+                    if self.repeats_without_expect(status, unspent) {
+                        continue;
+                    }
                     let body = self.body(&head, exchange);
                     return Ok((head, body));
                 }
@@ -216,12 +225,27 @@ impl Sending<'_> {
         }
     }
 
+    /// The proxy of the hop that is about to be made: a redirect chooses anew.
+    fn route(&self) -> Option<Arc<ProxyServer>> {
+        match (&self.request.own.proxy, &self.session.proxies) {
+            (None, None) | (Some(OwnProxy::Direct), _) => None,
+            (Some(OwnProxy::Through(server)), _) => Some(server.clone()),
+            (None, Some(rules)) => rules.choose(&self.request.url).cloned(),
+        }
+    }
+
+    /// The proxy that this hop's request is sent to itself, in absolute form.
+    fn forwarder(&self) -> Option<&ProxyServer> {
+        self.via.as_deref().filter(|proxy| proxy.is_forwarding(&self.request.url))
+    }
+
     /// A connection, reused or new.
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
         let url = &self.request.url;
         let pool = &self.session.pool;
+        let via = self.via.as_deref();
         let mut lease = loop {
-            let waiting = match pool.checkout(&origin_name(url)) {
+            let waiting = match pool.checkout(&pool_name(url, via)) {
                 Checkout::Now(lease) => break lease,
                 Checkout::Closed => return Err(Error::closed()),
                 Checkout::Wait(waiting) => waiting,
@@ -252,7 +276,7 @@ impl Sending<'_> {
             tokio::select! {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
-                opened = self.session.open(url, self.timeouts.connect, self.tracer.clone()) => opened,
+                opened = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()) => opened,
             }
         });
         match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
@@ -285,10 +309,29 @@ impl Sending<'_> {
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
-        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        let watch = Watch::new(self.take_marks(), self.tracer.clone());
+        let held = self.held(framing, clock.moved);
+        let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
+        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
+        let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
         let reader = ResponseReader::new(kind, limits);
         Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
+    }
+
+    /// How long the body waits for the server to ask for it, where that was wanted.
+    fn held(&self, framing: RequestBody, now: Instant) -> Option<Instant> {
+        let wait = self.request.own.transfer.as_ref()?.expect?;
+        let has_body = matches!(framing, RequestBody::Length(1..) | RequestBody::Chunked);
+        (has_body && self.request.headers.contains("expect")).then(|| later(now, wait))
+    }
+
+    /// Whether to send the request again without Expect: the server cannot do that (RFC 9110 §15.5.18), and what was
+    /// held back or can be sent again is still there.
+    fn repeats_without_expect(&mut self, status: StatusCode, unspent: bool) -> bool {
+        let request = &mut self.request;
+        status == StatusCode::EXPECTATION_FAILED
+            && request.own.transfer.as_ref().is_some_and(|own| own.expect.is_some())
+            && (unspent || request.body.is_replayable())
+            && request.headers.remove("expect")
     }
 
     fn take_marks(&mut self) -> Marks {
@@ -317,11 +360,12 @@ impl Sending<'_> {
     fn write_head(&self, out: &mut Vec<u8>, body: RequestBody) -> Result<()> {
         let url = &self.request.url;
         let (headers, block) = self.fields()?;
+        let path = if self.forwarder().is_some() { &url[..Position::AfterPath] } else { url.path() };
         h1::write_head(
             out,
             &RequestHead {
                 method: self.request.method.as_str(),
-                target: (url.path(), url.query()),
+                target: (path, url.query()),
                 host: (url.host_str().unwrap_or_default(), url.port()),
                 headers: &headers,
                 block,
@@ -341,6 +385,7 @@ impl Sending<'_> {
         let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
         let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
+        let overrides = overrides || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
         if cookie.is_none()
             && signed.is_none()
@@ -360,7 +405,33 @@ impl Sending<'_> {
         if !self.defaults_merged {
             self.add_defaults(&mut all)?;
         }
+        self.settle_proxy_fields(&mut all)?;
         Ok((Cow::Owned(all), &[]))
+    }
+
+    /// Whether proxies have a say in the fields: one is sent the request itself, or credentials for one stand among
+    /// them.
+    fn concerns_proxies(&self) -> bool {
+        let named = |headers: &Headers| headers.contains(proxy::AUTHORIZATION);
+        self.has_proxies()
+            && (self.forwarder().is_some() || named(&self.request.headers) || named(&self.session.defaults))
+    }
+
+    fn has_proxies(&self) -> bool {
+        self.session.proxies.is_some() || self.request.own.proxy.is_some()
+    }
+
+    /// What is meant for a proxy goes to that proxy alone: with proxies in play, a Proxy-Authorization that stands in
+    /// the request goes nowhere.
+    fn settle_proxy_fields(&self, all: &mut Headers) -> Result<()> {
+        if self.has_proxies() {
+            all.remove(proxy::AUTHORIZATION);
+        }
+        let Some(proxy) = self.forwarder() else { return Ok(()) };
+        for (name, _) in proxy.fields().iter() {
+            all.remove(name);
+        }
+        proxy.fields().iter_marked().try_for_each(|(name, value, secret)| append(all, name, value, secret))
     }
 
     /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
@@ -385,6 +456,9 @@ impl Sending<'_> {
         let options = &self.session.options;
         let limits = options.decode.limits(self.request.own.max_body.or(options.response.max_body));
         let codings = if decode { Some(&head.headers) } else { None };
+        if !head.status.is_redirection() {
+            exchange.expect_body(head.framing.length());
+        }
         let mut prefetched = Vec::new();
         let may_be_whole = match head.framing {
             BodyFraming::Length(length) => length <= exchange.at_hand() as u64,
@@ -484,19 +558,30 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// The pool's key of a URL. Without userinfo it stands in the URL as it is.
-fn origin_name(url: &Url) -> Cow<'_, str> {
-    Cow::Borrowed(&url[..Position::AfterPort])
+/// The pool's key of a URL, and of the proxy it is asked through. Without userinfo the origin stands in the URL as
+/// it is.
+fn pool_name<'a>(url: &'a Url, via: Option<&ProxyServer>) -> Cow<'a, str> {
+    let origin = &url[..Position::AfterPort];
+    match via {
+        None => Cow::Borrowed(origin),
+        Some(proxy) => Cow::Owned(proxy.pool_name(origin, url)),
+    }
 }
 
 impl Inner {
     /// A new connection. `limit` is the time for it.
-    async fn open(&self, url: &Url, limit: Option<Duration>, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
+    async fn open(
+        &self,
+        url: &Url,
+        via: Option<&ProxyServer>,
+        limit: Option<Duration>,
+        tracer: Option<Arc<Tracer>>,
+    ) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, limit, &mut steps).await {
+        match self.connector.connect(url, via, limit, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, limit, &mut steps).await
+                self.connector.connect(url, via, limit, &mut steps).await
             }
             result => result,
         }

@@ -28,6 +28,9 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let format = args.write_out.as_deref().map(WriteOut::read).transpose()?;
     let mut request = request(&session, args)?;
     if args.verbose {
+        if let Some(proxy) = session.proxy_for(request.url()) {
+            tell(&format!("* through the proxy {proxy}"));
+        }
         tell(&exchange::request(&request, session.default_headers()));
     }
     let started = Instant::now();

@@ -97,7 +97,8 @@ impl PoolStats {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HostStats {
-    /// Scheme, host and port, as in `https://example.com:443`.
+    /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
+    /// proxy alone where it forwards requests to any host.
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,
