@@ -108,7 +108,7 @@ impl Request {
     }
 
     /// The same request again, where its body can be sent more than once.
-    pub(crate) fn try_clone(&self) -> Option<Request> {
+    pub fn try_clone(&self) -> Option<Request> {
         let (method, url, headers, own) =
             (self.method.clone(), self.url.clone(), self.headers.clone(), self.own.clone());
         Some(Request { method, url, headers, body: self.body.try_clone()?, own })

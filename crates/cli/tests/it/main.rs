@@ -16,4 +16,5 @@ mod output;
 mod signals;
 mod state;
 mod tls;
+mod transfers;
 mod usage;
