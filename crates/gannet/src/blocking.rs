@@ -26,7 +26,7 @@ use crate::bulk::{BulkOptions, Outcome, source::Target};
 use crate::download::{Download, DownloadOptions, Saved};
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::request::{IntoUrl, Request, RequestBuilder};
+use crate::request::{IntoUrl, Request, RequestBuilder, finished};
 use crate::session::verbs;
 
 /// As [`crate::Session`], without async. Clones share everything.
@@ -116,8 +116,8 @@ impl RequestBuilder<Session> {
     /// # Errors
     /// As [`RequestBuilder::send`] of the async door.
     pub fn send(self) -> Result<Response> {
-        let session = self.session.clone();
-        session.execute(self.build()?)
+        let RequestBuilder { session, request } = self;
+        session.execute(finished(request)?)
     }
 }
 

@@ -325,11 +325,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// # Errors
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
-        let mut request = self.request?;
-        if request.own.transfer.is_some() {
-            prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
-        }
-        Ok(request)
+        finished(self.request)
     }
 
     fn change_transfer(self, change: impl FnOnce(&mut Transfer)) -> Self {
@@ -372,9 +368,18 @@ impl RequestBuilder {
     /// # Errors
     /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let session = self.session.clone();
-        crate::send::send(&session.inner, self.build()?).await
+        let RequestBuilder { session, request } = self;
+        crate::send::send(&session.inner, finished(request)?).await
     }
+}
+
+/// A request that nothing more is added to.
+pub(crate) fn finished(request: Result<Request>) -> Result<Request> {
+    let mut request = request?;
+    if request.own.transfer.is_some() {
+        prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
+    }
+    Ok(request)
 }
 
 /// What has to wait until the body is known: its coding, and whether there is one to ask for.

@@ -23,9 +23,9 @@ impl Session {
         loop {
             let again = if attempt < policy.attempts { request.try_clone() } else { None };
             let Some(again) = again else {
-                return self.execute(request).await.map_err(|error| error.with_attempts(attempt));
+                return Box::pin(self.execute(request)).await.map_err(|error| error.with_attempts(attempt));
             };
-            let result = self.execute(again).await;
+            let result = Box::pin(self.execute(again)).await;
             let outcome = outcome_of(&result).repeatable(request.is_repeatable());
             let Some(wait) = policy.decide(&outcome, attempt, &mut rng) else {
                 return result.map_err(|error| error.with_attempts(attempt));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
@@ -121,6 +122,37 @@ fn item_18_a_torn_body_leaves_no_file_of_its_name_and_is_gone_on_with() {
     assert_eq!(fs::read(place.path("f")).unwrap(), b"new");
     gannet(["get", "-C", "-", &url]).assert_code(2);
     gannet(["get", "-o", &file, "-C", "5", &url]).assert_code(2);
+}
+
+#[test]
+fn item_18_a_killed_download_leaves_its_part_to_go_on_with() {
+    let place = Place::new();
+    let head = format!("HTTP/1.1 200 OK\r\n{TAG}content-length: 11\r\n\r\nhello");
+    let server = serve([Script::new().expect_head().send(head).hang(), rest()]);
+    let args = ["get", "-o", &place.name("f"), &server.url("/a")];
+    let mut child = command(args).spawn().unwrap();
+    let patience = Instant::now();
+    while fs::read(place.path("f.part")).ok().as_deref() != Some(b"hello") {
+        assert!(patience.elapsed() < Duration::from_secs(20), "nothing is written");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("f").exists());
+    gannet([&args[..], &["-C", "-"]].concat()).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"hello world");
+}
+
+#[test]
+fn a_post_into_a_file_is_whole_or_not_there_and_sent_once() {
+    let place = Place::new();
+    let server = serve([torn(TAG), answer("200 OK", "", "ok")]);
+    let args = ["get", "-d", "x", "--retry", "2", "--retry-delay", "0", "-o", &place.name("f"), &server.url("/a")];
+    gannet(args).assert_code(3).assert_says("error: body: ");
+    assert!(!place.path("f").exists() && server.connections() == 1);
+    gannet(args).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"ok");
+    gannet([&args[..], &["-C", "-"]].concat()).assert_code(2).assert_says("GET");
 }
 
 #[test]

@@ -110,7 +110,8 @@ impl Saving {
         let mut rng = Rng::new(fastrand::u64(..));
         let mut attempts = 1;
         loop {
-            match self.attempt().await {
+            // Boxed: what many downloads at once hold must not lie in each other's futures.
+            match Box::pin(self.attempt()).await {
                 Ok(Came::Whole(status, headers, url)) => {
                     let part = self.part.take().expect("invariant: what is whole was written somewhere");
                     let length = part.length;

@@ -18,6 +18,7 @@ use crate::{exchange, tell};
 /// Usage: the URL has no name to take, or the method is not GET.
 pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option<SaveAs>> {
     let save = &args.save;
+    let is_get = *request.method() == Method::GET;
     let target = if save.remote_header_name {
         SaveAs::Folder(save.output_dir.clone().unwrap_or_default())
     } else if save.remote_name {
@@ -26,7 +27,8 @@ pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option
         SaveAs::File(save.in_folder(name.as_ref()))
     } else {
         match args.file() {
-            Some(path) if save.continue_at.is_some() || save.retry > 0 => SaveAs::File(path),
+            // What GET does not answer cannot be gone on with, and is sent again by the usual rules.
+            Some(path) if save.continue_at.is_some() || (save.retry > 0 && is_get) => SaveAs::File(path),
             _ if save.continue_at.is_some() => return Err(usage("-C: what goes to stdout cannot be gone on with")),
             _ => return Ok(None),
         }
@@ -34,8 +36,8 @@ pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option
     if args.include {
         return Err(usage("-i: a file that is gone on with or named by others holds the body alone"));
     }
-    if *request.method() != Method::GET {
-        return Err(usage(format!("-O, -J, -C and --retry into a file go with GET, and this is {}", request.method())));
+    if !is_get {
+        return Err(usage(format!("-O, -J and -C go with GET, and this is {}", request.method())));
     }
     Ok(Some(target))
 }

@@ -267,7 +267,7 @@ async fn two_downloads_to_the_same_path_do_not_mix() {
         assert!(error.message().contains("another download"), "{error}");
         go.notify_one();
     };
-    let (first, ()) = in_time(async { tokio::join!(first, second) }).await;
+    let (first, ()) = in_time(Box::pin(async { tokio::join!(first, second) })).await;
     assert_eq!((first.unwrap().length, folder.read("f").as_deref()), (11, Some(BODY)));
 }
 
