@@ -34,6 +34,9 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let request = upload::request(&session, args, &bar)?;
     let target = save::target(args, &request)?;
     if args.verbose {
+        if let Some(proxy) = session.proxy_for(request.url()) {
+            tell(&format!("* through the proxy {proxy}"));
+        }
         tell(&exchange::request(&request, session.default_headers()));
     }
     if let Some(target) = target {
