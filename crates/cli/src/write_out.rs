@@ -48,7 +48,7 @@ impl Telling {
         if let Some(response) = response {
             self.facts.on_response(response, elapsed);
         }
-        self.facts.on_counts(&self.counts, elapsed);
+        self.facts.on_counts(&self.counts, elapsed, response.is_some());
         self.facts.on_end(exit as i32, error);
         self.format.tell(&self.facts, response)
     }

@@ -22,11 +22,12 @@ use url::Url;
 use crate::body::{Body, Coding};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
-use crate::middleware::Middleware;
+use crate::middleware::{self, Middleware};
 use crate::multipart::Form;
 use crate::progress::{Meter, Meters, OnProgress, Progress};
 use crate::proxy::{OwnProxy, ProxyServer};
 use crate::response::Response;
+use crate::send::send_alone;
 use crate::session::Session;
 use crate::trace::RequestTrace;
 
@@ -364,11 +365,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// # Errors
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
-        let mut request = self.request?;
-        if request.own.transfer.is_some() {
-            prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
-        }
-        Ok(request)
+        finished(self.request)
     }
 
     fn change_transfer(self, change: impl FnOnce(&mut Transfer)) -> Self {
@@ -411,9 +408,23 @@ impl RequestBuilder {
     /// # Errors
     /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let session = self.session.clone();
-        crate::send::send(&session.inner, self.build()?).await
+        let RequestBuilder { session, request } = self;
+        let (session, request) = (&session.inner, finished(request)?);
+        // Boxed where middlewares stand around it: all others would carry their room.
+        match middleware::chain_of(session, &request) {
+            None => send_alone(session, request, None).await,
+            Some(chain) => middleware::send_through(session, chain, request).await,
+        }
     }
+}
+
+/// A request that nothing more is added to.
+pub(crate) fn finished(request: Result<Request>) -> Result<Request> {
+    let mut request = request?;
+    if request.own.transfer.is_some() {
+        prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
+    }
+    Ok(request)
 }
 
 /// What has to wait until the body is known: its coding, and whether there is one to ask for.

@@ -382,9 +382,14 @@ impl ResponseBody {
         }
     }
 
-    /// From now on, who watches is told of the end.
-    pub(crate) fn watched(&mut self, tracer: Option<Arc<Tracer>>) {
-        self.tracer = tracer;
+    /// From now on, who watches is told of the end, which may have come already.
+    #[cold]
+    pub(crate) fn watched(&mut self, tracer: Arc<Tracer>, started: Instant, head_after: Duration) {
+        if self.exchange.is_some() {
+            self.tracer = Some(tracer);
+        } else {
+            tracer.tell(&Event::End { timings: &self.marks.timings(started, head_after) });
+        }
     }
 
     fn marks(&self) -> &Marks {

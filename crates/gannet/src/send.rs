@@ -7,7 +7,6 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::Either;
 use gannet_core::auth::basic;
 use gannet_core::h1::{
     self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
@@ -26,7 +25,6 @@ use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
-use crate::middleware;
 use crate::pool::{Checkout, Conn, Held, Lease};
 use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
@@ -40,17 +38,6 @@ use crate::upload::Upload;
 const DRAIN: u64 = 64 << 10;
 /// And for so long: a new connection is cheaper than a body that does not come.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
-
-/// Boxed where middlewares stand around the request: all others would carry their room.
-pub(crate) fn send<'a>(
-    session: &'a Arc<Inner>,
-    request: Request,
-) -> impl Future<Output = Result<Response>> + Send + use<'a> {
-    match middleware::chain_of(session, &request) {
-        None => Either::Left(send_alone(session, request, None)),
-        Some(chain) => Either::Right(middleware::send_through(session, chain, request)),
-    }
-}
 
 /// `total` is the end of it all, where it has begun before.
 pub(crate) async fn send_alone(
@@ -509,9 +496,11 @@ impl Sending<'_> {
     }
 
     fn into_response(self, head: ResponseHead, mut body: ResponseBody) -> Response {
-        let watched = self.tracer.is_some();
-        body.watched(self.tracer);
-        let mut response = Response {
+        let head_after = self.started.elapsed();
+        if let Some(tracer) = self.tracer {
+            body.watched(tracer, self.started, head_after);
+        }
+        Response {
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -520,12 +509,8 @@ impl Sending<'_> {
             history: self.history,
             body,
             started: self.started,
-            head_after: self.started.elapsed(),
-        };
-        if watched {
-            response.tell_end(None);
+            head_after,
         }
-        response
     }
 }
 

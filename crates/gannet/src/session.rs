@@ -17,12 +17,13 @@ use url::Url;
 use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
-use crate::middleware::{Chain, Middleware};
+use crate::middleware::{self, Chain, Middleware};
 use crate::options::Options;
 use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::proxy::{self, Proxies};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
+use crate::send::send_alone;
 use crate::trace::Trace;
 
 /// The content codings that are decoded.
@@ -172,7 +173,10 @@ impl Session {
     /// # Errors
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: Request) -> Result<Response> {
-        crate::send::send(&self.inner, request).await
+        match middleware::chain_of(&self.inner, &request) {
+            None => send_alone(&self.inner, request, None).await,
+            Some(chain) => middleware::send_through(&self.inner, chain, request).await,
+        }
     }
 
     /// Closes every idle connection at once and refuses new requests, and those that wait for a connection, with kind

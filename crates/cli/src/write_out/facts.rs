@@ -57,6 +57,11 @@ struct Counted {
     body_bytes: u64,
     /// Which a redirect may have changed.
     method: Option<String>,
+    url: Option<String>,
+    /// Of the last response, for transfers that hand none out.
+    status: Option<u16>,
+    received: u64,
+    timings: Option<Timings>,
 }
 
 impl Counts {
@@ -76,7 +81,13 @@ impl RequestTrace for Counting {
             Event::Retry { .. } => counted.retries += 1,
             Event::HeadSent { bytes } => counted.head_bytes += bytes,
             Event::BodySent { bytes } => counted.body_bytes += bytes,
-            Event::Redirect { method, .. } => counted.method = Some(method.to_string()),
+            Event::Redirect { method, to, .. } => {
+                counted.method = Some(method.to_string());
+                counted.url = Some(to.get().to_string());
+            }
+            Event::HeadReceived { status, .. } => (counted.status, counted.received) = (Some(status.as_u16()), 0),
+            Event::BodyReceived { bytes } => counted.received += bytes,
+            Event::End { timings } => counted.timings = Some((*timings).clone()),
             _ => {}
         }
     }
@@ -148,8 +159,8 @@ impl Facts {
         self.on_speed("speed_download", response.received(), timings.total.unwrap_or(elapsed));
     }
 
-    /// Takes in what was counted on the way.
-    pub(crate) fn on_counts(&mut self, counts: &Counts, elapsed: Duration) {
+    /// Takes in what was counted on the way; all there is where no response was handed out.
+    pub(crate) fn on_counts(&mut self, counts: &Counts, elapsed: Duration, has_response: bool) {
         let counted = counts.read();
         self.set("num_connects", counted.connects);
         self.set("num_retries", counted.retries);
@@ -159,6 +170,21 @@ impl Facts {
         self.on_speed("speed_upload", counted.body_bytes, elapsed);
         if let Some(method) = counted.method {
             self.set("method", method);
+        }
+        if has_response {
+            return;
+        }
+        if let Some(status) = counted.status {
+            self.set("http_code", status);
+            self.set("response_code", status);
+        }
+        if let Some(url) = counted.url {
+            self.set("url_effective", url);
+        }
+        self.set("size_download", counted.received);
+        self.on_speed("speed_download", counted.received, elapsed);
+        if let Some(timings) = counted.timings {
+            self.on_timings(&timings, !timings.before.is_zero());
         }
     }
 

@@ -90,6 +90,19 @@ fn fields_streams_and_files() {
 }
 
 #[test]
+fn a_download_that_goes_to_a_file_of_its_own_name_is_told_too() {
+    let origin = Origin::start_blocking().unwrap();
+    let place = Place::new();
+    let file = place.name("body");
+    let url = origin.url("/redirect-to?url=/bytes/1000");
+    let format = "%{http_code} %{size_download} %{url_effective} %{time_total}";
+    let ran = gannet(["get", &url, "-o", &file, "-C", "-", "-w", format]).assert_code(0);
+    let told: Vec<&str> = ran.text().split(' ').collect();
+    assert_eq!(told[..3], ["200", "1000", &origin.url("/bytes/1000")]);
+    assert!(number(told[3]) > 0.0, "{told:?}");
+}
+
+#[test]
 fn a_variable_nobody_knows_is_named_and_nothing_is_sent() {
     let server = ScriptedServer::start_blocking([Script::new().expect_head().hang()]).unwrap();
     let ran = gannet(["get", &server.url("/"), "-w", "%{http_code} %{time_travel}"]).assert_code(2);

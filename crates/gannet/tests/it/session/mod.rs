@@ -8,6 +8,7 @@ mod connecting;
 mod cookies;
 mod counters;
 mod decoding;
+mod downloads;
 mod events;
 mod expecting;
 mod faults;
