@@ -6,6 +6,7 @@ mod bulk;
 mod request;
 mod state;
 pub(crate) mod values;
+mod who;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
+pub(crate) use who::WhoArgs;
 
 /// Very many HTTP requests, concurrently, cheaply and politely.
 ///
@@ -170,6 +172,7 @@ Examples:
   gannet get -i https://example.com/
   gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
   gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
+  gannet get --digest -n -b cookies.txt -c cookies.txt https://example.com/private
 
 Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 a status of 400
 or more (its body is still written) or no whole response; 4 stdout was closed.";

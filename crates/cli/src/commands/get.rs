@@ -11,7 +11,7 @@ use gannet::{Method, Request, Response, Session};
 use super::runtime;
 use crate::args::{GetArgs, RequestArgs};
 use crate::exit::{Exit, usage};
-use crate::{exchange, settings, tell};
+use crate::{exchange, settings, tell, who};
 
 /// Sends the request and writes what comes back.
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
@@ -24,7 +24,14 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
 
 async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
-    let request = request(&session, args)?;
+    let exit = ask(&session, args).await;
+    // However it ended: what the server has set is set.
+    who::save(&session, &args.request.who)?;
+    exit
+}
+
+async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
+    let request = request(session, args)?;
     if args.verbose {
         tell(&exchange::request(&request, session.default_headers()));
     }
@@ -65,7 +72,10 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     let mut options = settings::session(&args.timeouts, &args.network)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
-    settings::open(options)
+    who::options(&mut options, &args.request.who)?;
+    let session = settings::open(options)?;
+    who::load(&session, &args.request.who)?;
+    Ok(session)
 }
 
 /// # Errors

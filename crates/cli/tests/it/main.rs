@@ -17,3 +17,4 @@ mod signals;
 mod state;
 mod tls;
 mod usage;
+mod who;
