@@ -38,11 +38,24 @@ const FIXED: &[&str] = &[
 ];
 
 /// Values that may be secret, or are URLs; the name of a file may be known.
-const SECRET: &[&str] =
-    &["base-url", "cookie", "data", "form", "header", "json", "oauth2-bearer", "query", "url", "user"];
+const SECRET: &[&str] = &[
+    "base-url",
+    "cookie",
+    "data",
+    "form",
+    "header",
+    "json",
+    "oauth2-bearer",
+    "proxy",
+    "proxy-header",
+    "proxy-user",
+    "query",
+    "url",
+    "user",
+];
 
 /// Of these, those whose value may be `@FILE`.
-const FILES: &[&str] = &["data", "header", "json", "oauth2-bearer"];
+const FILES: &[&str] = &["data", "header", "json", "oauth2-bearer", "proxy-header"];
 
 /// Files whose content is the setting.
 const CONTENTS: &[&str] = &["data", "json"];
@@ -70,7 +83,13 @@ const FREE: &[&str] = &[
     "learned",
     "no-adapt",
     "memory",
+    "noproxy",
     "per-host",
+    "proxy",
+    "proxy-cacert",
+    "proxy-header",
+    "proxy-insecure",
+    "proxy-user",
     "rate",
     "retries",
     "retry-on",

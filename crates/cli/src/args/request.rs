@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::WhoArgs;
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
+use super::{ProxyArgs, WhoArgs};
 
 /// What is sent.
 #[derive(Debug, Args)]
@@ -75,4 +75,7 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificates of this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 }

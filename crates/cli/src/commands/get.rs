@@ -33,6 +33,9 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
 async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     let request = request(session, args)?;
     if args.verbose {
+        if let Some(proxy) = session.proxy_for(request.url()) {
+            tell(&format!("* through the proxy {proxy}"));
+        }
         tell(&exchange::request(&request, session.default_headers()));
     }
     let started = Instant::now();
