@@ -17,5 +17,6 @@ mod proxy;
 mod signals;
 mod state;
 mod tls;
+mod transfers;
 mod usage;
 mod who;

@@ -7,6 +7,7 @@ mod connecting;
 mod cookie_files;
 mod cookies;
 mod decoding;
+mod downloads;
 mod events;
 mod expecting;
 mod faults;
