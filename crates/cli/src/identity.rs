@@ -65,6 +65,7 @@ const FREE: &[&str] = &[
     "retries",
     "retry-on",
     "retry-unsafe",
+    "threads",
     "timeout",
     "timeout-connect",
     "timeout-read",

@@ -1,5 +1,6 @@
 //! From arguments to the library's options: one place for what `fetch` and `get` mean by the same option.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
@@ -54,7 +55,14 @@ pub(crate) fn bulk(args: &FetchArgs) -> BulkOptions {
     options.fail_fast = args.limits.fail_fast;
     options.max_body = args.limits.max_body;
     options.memory = args.limits.memory;
+    options.threads = args.limits.threads.or_else(threads);
     options
+}
+
+/// One for each processor that this process may use. With many more, they wait for the engine and not for the network.
+fn threads() -> Option<NonZeroUsize> {
+    const MOST: NonZeroUsize = NonZeroUsize::new(8).expect("invariant: not zero");
+    Some(std::thread::available_parallelism().ok()?.min(MOST))
 }
 
 /// The header fields of a request: `-H`, `--cookie`, `-u`. Credentials are marked secret.

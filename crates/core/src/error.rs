@@ -23,6 +23,9 @@ pub enum ErrorKind {
     Connect,
     /// `tls`: the handshake failed, or the certificate was refused.
     Tls,
+    /// `proxy`: the proxy refused to open a tunnel to the host, or what it said is no answer of a proxy. One that
+    /// cannot be reached itself, or that could not reach the host, is `dns`, `connect` or `tls` as any server is.
+    Proxy,
     /// `connection`: the connection was closed or reset before a whole response head came.
     Connection,
     /// `protocol`: the response breaks HTTP's framing rules.
@@ -58,13 +61,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [ErrorKind; 21] = [
+    pub const ALL: [ErrorKind; 22] = [
         ErrorKind::Input,
         ErrorKind::Url,
         ErrorKind::Request,
         ErrorKind::Dns,
         ErrorKind::Connect,
         ErrorKind::Tls,
+        ErrorKind::Proxy,
         ErrorKind::Connection,
         ErrorKind::Protocol,
         ErrorKind::Body,
@@ -91,6 +95,7 @@ impl ErrorKind {
             ErrorKind::Dns => "dns",
             ErrorKind::Connect => "connect",
             ErrorKind::Tls => "tls",
+            ErrorKind::Proxy => "proxy",
             ErrorKind::Connection => "connection",
             ErrorKind::Protocol => "protocol",
             ErrorKind::Body => "body",
@@ -122,7 +127,7 @@ impl ErrorKind {
     }
 
     /// Whether the same request may well succeed a moment later: connection failures and timeouts.
-    /// Statuses have a rule of their own, see [`crate::retry::RetryPolicy`].
+    /// Statuses, a proxy's among them, have a rule of their own, see [`crate::retry::RetryPolicy`].
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
@@ -173,6 +178,10 @@ pub enum Phase {
     Dns,
     /// Opening a TCP connection.
     Connect,
+    /// Looking up and connecting to the proxy, TLS to it included.
+    Proxy,
+    /// Asking the proxy for a tunnel to the host.
+    Tunnel,
     /// The TLS handshake.
     Tls,
     /// Sending head and body.
@@ -195,6 +204,8 @@ impl Phase {
             Phase::Pool => "waiting for a free connection",
             Phase::Dns => "looking up the host",
             Phase::Connect => "connecting",
+            Phase::Proxy => "connecting to the proxy",
+            Phase::Tunnel => "waiting for the proxy's tunnel",
             Phase::Tls => "in the TLS handshake",
             Phase::Send => "sending the request",
             Phase::Head => "waiting for the response head",

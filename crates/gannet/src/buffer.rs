@@ -54,7 +54,7 @@ impl DerefMut for ReadBuffer {
     }
 }
 
-/// An empty buffer to write a request into.
+/// An empty buffer to write a request or a row into.
 pub(crate) fn take_write() -> Vec<u8> {
     WRITE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(1024))
 }

@@ -2,12 +2,16 @@
 //! file (serde) and on the command line.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet_core::Headers;
+use gannet_core::auth::{Credentials, Scheme};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::decode::content::DecodeLimits;
 
 /// Everything about a session that can be chosen. `Options::default()` is fit for use.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Options {
     pub dns: Dns,
     /// Cookies.
     pub cookies: Cookies,
+    /// Credentials.
+    pub auth: Auth,
     /// Content codings.
     pub decode: Decode,
     /// How much of a response is accepted.
@@ -49,11 +55,27 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
+    /// the cookies, and with https the name that the certificate is for. No name is looked up.
+    pub unix_socket: Option<PathBuf>,
+}
+
+impl Connections {
+    /// Into how many parts they can be divided so that each has one at least.
+    pub(crate) fn most_shards(&self) -> usize {
+        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
+        let part = |whole: usize| whole / count + usize::from(number < whole % count);
+        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
+    }
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60) }
+        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60), unix_socket: None }
     }
 }
 
@@ -108,17 +130,59 @@ impl Default for Cookies {
     }
 }
 
+/// Who one is at the servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// A user's name and password, and the scheme that shows them; none. They are for the origin that a request names,
+    /// with a `base_url` for its origin alone, and never for one that a redirect leads to. A request's own come first,
+    /// then its URL's, then these. Never written out by serde.
+    #[serde(skip_serializing)]
+    pub credentials: Option<Credentials>,
+    /// How a user and password that stand in a URL or a netrc file are shown; Basic.
+    pub scheme: Scheme,
+    /// Names and passwords by host, for requests that have no other credentials.
+    pub netrc: NetrcFile,
+}
+
+/// A netrc file, as curl and git read it. It is read once, when the session is made; see that nobody else can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetrcFile {
+    /// Look the host of every request, and of every redirect's target, up in it; off. Its `default` is for hosts that
+    /// requests name, not for those that redirects lead to, and after a hop over https nothing of it goes in the clear.
+    pub enabled: bool,
+    /// The file, which then has to be there; none stands for `$NETRC`, or else `.netrc` in the home directory, which
+    /// may be missing.
+    pub file: Option<PathBuf>,
+}
+
 /// Content codings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Decode {
     /// Offer gzip, deflate, br and zstd, and decode what comes; on.
     pub enabled: bool,
+    /// How many times its compressed size a body may grow, once past `ratio_from`; 250. Text and JSON grow 3 to 20
+    /// times and the most monotonous logs about 100 times; gzip ends at 1032, which only long runs of the same
+    /// byte reach. None does not look. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
+    pub max_ratio: Option<u32>,
+    /// Below this much output the ratio is not looked at, in bytes; 100 MiB. So small bodies pass however well they
+    /// compress, and no bomb makes more than this.
+    pub ratio_from: u64,
+}
+
+impl Decode {
+    /// The limits of one body, `max_output` its largest size.
+    pub(crate) fn limits(&self, max_output: Option<u64>) -> DecodeLimits {
+        DecodeLimits { max_output, max_ratio: self.max_ratio, ratio_from: self.ratio_from }
+    }
 }
 
 impl Default for Decode {
     fn default() -> Self {
-        Decode { enabled: true }
+        let DecodeLimits { max_ratio, ratio_from, .. } = DecodeLimits::default();
+        Decode { enabled: true, max_ratio, ratio_from }
     }
 }
 

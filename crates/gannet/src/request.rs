@@ -1,11 +1,14 @@
 //! A request, and the builder that makes one. What is wrong with it (a URL, a header, a body) is kept and told
 //! when it is sent, so that a chain of calls needs one `?` only.
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::Headers;
+use gannet_core::auth::{Credentials, Scheme, basic};
 use gannet_core::headers::is_token;
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::retry::is_idempotent;
@@ -15,11 +18,14 @@ use http::Method;
 use serde::Serialize;
 use url::Url;
 
-use crate::body::Body;
+use crate::body::{Body, Coding};
 use crate::error::{Error, Result};
+use crate::hooks::Hooks;
 use crate::multipart::Form;
+use crate::progress::{Meter, Meters, OnProgress, Progress};
 use crate::response::Response;
 use crate::session::Session;
+use crate::trace::RequestTrace;
 
 /// One request, complete and checked. Made by [`Session::request`] or [`Request::new`], sent by
 /// [`Session::execute`].
@@ -39,6 +45,31 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    /// Boxed: rare.
+    pub(crate) credentials: Option<Box<Credentials>>,
+    pub(crate) hooks: Option<Box<Hooks>>,
+    pub(crate) transfer: Option<Box<Transfer>>,
+}
+
+/// How the bodies of one request travel. One pointer in a request that has no wishes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transfer {
+    /// Not done yet: done when the request is built.
+    compress: Option<Coding>,
+    pub(crate) expect: Option<Duration>,
+    on_upload: Option<OnProgress>,
+    on_download: Option<OnProgress>,
+}
+
+impl Transfer {
+    /// What counts an exchange, for a body of this length.
+    pub(crate) fn meters(&self, length: Option<u64>) -> Option<Box<Meters>> {
+        if self.on_upload.is_none() && self.on_download.is_none() {
+            return None;
+        }
+        let up = self.on_upload.clone().map(|on| Meter::new(on, length));
+        Some(Box::new(Meters { up, down: None, on_download: self.on_download.clone() }))
+    }
 }
 
 impl Request {
@@ -152,6 +183,25 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
     }
 
+    /// Digest authentication (RFC 7616), for the origin of this URL alone: the first request goes without and is sent
+    /// again when the server asks, its body byte for byte; later ones of the session are signed at once where the
+    /// server said that they may be. A server that asks for Basic gets no password.
+    ///
+    /// MD5, SHA-256 and SHA-512-256, `-sess` or not; `auth`, and `auth-int` for a body in memory. Wrong credentials are
+    /// a response with status 401; a streamed body that would be needed twice is an error of the kind `request`.
+    pub fn digest_auth(self, user: &str, password: &str) -> Self {
+        self.credentials(Credentials::new(user, password, Scheme::Digest))
+    }
+
+    /// Credentials of any scheme, in place of the session's `auth.credentials`; an Authorization field of the request
+    /// goes before both.
+    pub fn credentials(self, credentials: Credentials) -> Self {
+        self.change(|request| {
+            request.own.credentials = Some(Box::new(credentials));
+            Ok(())
+        })
+    }
+
     /// The body as it is; no content type is added.
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.change(|request| {
@@ -165,7 +215,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change(|request| {
             let bytes = serde_json::to_vec(value)
                 .map_err(|error| Error::request("the JSON body cannot be written").with_source(error))?;
-            set_missing(&mut request.headers, "application/json")?;
+            set_missing(&mut request.headers, "content-type", "application/json")?;
             request.body = bytes.into();
             Ok(())
         })
@@ -179,7 +229,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
                 let (name, value) = pair.borrow();
                 form.append_pair(name.as_ref(), &value.to_string());
             }
-            set_missing(&mut request.headers, "application/x-www-form-urlencoded")?;
+            set_missing(&mut request.headers, "content-type", "application/x-www-form-urlencoded")?;
             request.body = form.finish().into_bytes().into();
             Ok(())
         })
@@ -189,7 +239,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn multipart(self, form: Form) -> Self {
         self.change(|request| {
             let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
-            set_missing(&mut request.headers, &form.content_type)?;
+            set_missing(&mut request.headers, "content-type", &form.content_type)?;
             request.body = Body::multipart(form);
             Ok(())
         })
@@ -230,12 +280,63 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
+    /// Watches this request, beside what watches the session. May be called more than once.
+    pub fn trace(self, watcher: impl RequestTrace) -> Self {
+        self.change_hooks(|hooks| hooks.trace.watchers.push(Arc::new(watcher)))
+    }
+
+    /// A value for the session's traces, to tell this request from others: [`crate::trace::Begin::context`].
+    pub fn trace_context(self, context: impl Any + Send + Sync) -> Self {
+        self.change_hooks(|hooks| hooks.trace.context = Some(Arc::new(context)))
+    }
+
+    /// Compresses the body on its way and says so in Content-Encoding. A body in memory of up to 256 KiB is compressed
+    /// at once and has a length; every other one while it is sent, in chunks. What can be sent again still can.
+    /// An empty body stays as it is. The server has to understand the coding, and cannot be asked.
+    pub fn compress(self, coding: Coding) -> Self {
+        self.change_transfer(|transfer| transfer.compress = Some(coding))
+    }
+
+    /// Sends the head with `Expect: 100-continue` and the body once the server asks for it (RFC 9110 §10.1.1), or
+    /// after this wait: many servers never ask; 1 s is usual. A server that refuses is so spared the body, and the
+    /// body can be sent elsewhere; the connection is then closed, since the server may still wait for it. A 417 is
+    /// repeated without. Without effect on a request that has no body, and over HTTP/2, where a server that does not
+    /// want a body stops it by itself.
+    pub fn expect_continue(self, wait: Duration) -> Self {
+        self.change_transfer(|transfer| transfer.expect = Some(wait))
+    }
+
+    /// Tells this function how far the body is on its way out, each time that some of it has gone: bytes handed to
+    /// the system, those of chunks' heads included where the length is not known; with [`RequestBuilder::compress`]
+    /// bytes compressed so far. It begins anew when the body is sent again. It is called while the request is driven,
+    /// and should return at once.
+    pub fn on_upload(self, tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.change_transfer(|transfer| transfer.on_upload = Some(OnProgress::new(tell)))
+    }
+
+    /// As [`RequestBuilder::on_upload`], of the response's body as it comes: bytes before decoding, redirects' bodies
+    /// not counted.
+    pub fn on_download(self, tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.change_transfer(|transfer| transfer.on_download = Some(OnProgress::new(tell)))
+    }
+
     /// The finished request, unsent.
     ///
     /// # Errors
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
-        self.request
+        let mut request = self.request?;
+        if request.own.transfer.is_some() {
+            prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
+        }
+        Ok(request)
+    }
+
+    fn change_transfer(self, change: impl FnOnce(&mut Transfer)) -> Self {
+        self.change(|request| {
+            change(request.own.transfer.get_or_insert_default());
+            Ok(())
+        })
     }
 
     fn change(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> Self {
@@ -246,6 +347,13 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
             self.request = Err(error);
         }
         self
+    }
+
+    fn change_hooks(self, change: impl FnOnce(&mut Hooks)) -> Self {
+        self.change(|request| {
+            change(request.own.hooks.get_or_insert_default());
+            Ok(())
+        })
     }
 
     fn change_timeouts(self, change: impl FnOnce(&mut Timeouts)) -> Self {
@@ -264,8 +372,28 @@ impl RequestBuilder {
     /// # Errors
     /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        crate::send::send(&self.session.inner, self.request?).await
+        let session = self.session.clone();
+        crate::send::send(&session.inner, self.build()?).await
     }
+}
+
+/// What has to wait until the body is known: its coding, and whether there is one to ask for.
+fn prepare_transfer(request: &mut Request) -> Result<()> {
+    let Some(transfer) = request.own.transfer.as_mut().filter(|_| !request.body.is_empty()) else { return Ok(()) };
+    if let Some(coding) = transfer.compress.take() {
+        let body = std::mem::take(&mut request.body);
+        // What is compressed on the way is counted where it goes in; what is compressed already, where it goes out.
+        let meter = transfer.on_upload.clone().map(|on| Meter::new(on, body.length()));
+        request.body = body.compressed(coding, meter)?;
+        if request.body.length().is_none() {
+            transfer.on_upload = None;
+        }
+        append(&mut request.headers, "content-encoding", coding.as_str().as_bytes(), false)?;
+    }
+    if transfer.expect.is_some() && request.body.length() != Some(0) {
+        set_missing(&mut request.headers, "expect", "100-continue")?;
+    }
+    Ok(())
 }
 
 /// What can be the URL of a request: `&str`, `String`, [`Url`]. A relative one needs a session with a base URL.
@@ -337,20 +465,11 @@ pub(crate) fn check_url(url: &Url) -> Result<()> {
     Ok(())
 }
 
-/// The value of an Authorization field by user and password (RFC 7617), in UTF-8. It is a secret: append it as one.
-pub fn basic(user: &str, password: &str) -> String {
-    use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-}
-
 pub(crate) fn append(headers: &mut Headers, name: &str, value: &[u8], secret: bool) -> Result<()> {
     let added = if secret { headers.append_secret(name, value) } else { headers.append(name, value) };
     added.map_err(|error| Error::request(format!("header {name:?}: {error}")))
 }
 
-fn set_missing(headers: &mut Headers, content_type: &str) -> Result<()> {
-    if headers.contains("content-type") {
-        return Ok(());
-    }
-    append(headers, "content-type", content_type.as_bytes(), false)
+pub(crate) fn set_missing(headers: &mut Headers, name: &str, value: &str) -> Result<()> {
+    if headers.contains(name) { Ok(()) } else { append(headers, name, value.as_bytes(), false) }
 }

@@ -1,13 +1,16 @@
 //! A response: its head, and its body, which can be read once: whole (`text`, `json`, `bytes`), in pieces
-//! (`chunk`, a stream) or in lines. Reading it to the end gives the connection back; dropping it closes it.
+//! (`chunk`, a stream), in lines or in events. Reading it to the end gives the connection back; dropping it closes it.
+
+mod fields;
+mod streams;
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_core::Stream;
 use gannet_core::h1::{BodyFraming, Version};
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::StatusCode;
@@ -20,12 +23,14 @@ use crate::decode::charset;
 use crate::decode::content::{ContentDecoder, DecodeLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
-use crate::lines::Lines;
+use crate::timings::{Marks, Timings};
+use crate::trace::{Event, Tracer};
+
+pub use self::fields::Link;
+pub use self::streams::{Chunks, Events, ResponseLines};
 
 /// The most that is reserved at once on the word of a Content-Length.
 const MAX_RESERVE: u64 = 1 << 20;
-/// The longest line that [`Response::lines`] puts together.
-const MAX_LINE: usize = 16 << 20;
 
 /// A response whose head has come.
 #[derive(Debug)]
@@ -93,6 +98,27 @@ impl Response {
         self.head_after
     }
 
+    /// Where the time went so far; `total` is known once the body has been read.
+    pub fn timings(&self) -> Timings {
+        self.body.marks().timings(self.started, self.head_after)
+    }
+
+    /// The address at the other end of the connection that brought it: the server's, or a proxy's. None for a
+    /// socket without, and for a response that came over none.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.peer
+    }
+
+    /// The address at our end of that connection.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.body.marks().opened.as_ref()?.local
+    }
+
+    /// Bytes of the body that have come so far and been looked at, their content codings not undone.
+    pub fn received(&self) -> u64 {
+        self.body.came
+    }
+
     /// The length of the body, where it is known: not for chunked ones, nor for those that will be decoded.
     pub fn content_length(&self) -> Option<u64> {
         if self.body.decoder.is_some() { None } else { self.body.length }
@@ -125,7 +151,8 @@ impl Response {
     /// The whole body, decoded from its content codings.
     ///
     /// # Errors
-    /// `body` if it ends early, `decode`, `too_large`, the timeouts.
+    /// `body` if it ends early, or if pieces of it were taken by [`Response::chunk`] already: a body can be read
+    /// once, and what is left is never passed off as the whole. `decode`, `too_large`, the timeouts.
     pub async fn bytes(mut self) -> Result<Bytes> {
         self.read_all().await
     }
@@ -171,19 +198,26 @@ impl Response {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// The body as a stream of pieces.
-    pub fn bytes_stream(self) -> Chunks {
-        Chunks { response: self, ended: false }
-    }
-
-    /// The body as lines of text (UTF-8, what does not decode as U+FFFD), without their line ends.
-    pub fn lines(self) -> ResponseLines {
-        ResponseLines { response: self, lines: Lines::new(MAX_LINE), ended: false }
-    }
-
     /// Appends the next bytes of the body to `out`; false at its end. For callers that gather under a budget.
     pub(crate) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
-        self.body.poll_into(cx, out).map_err(|error| self.told(error))
+        let had = self.body.exchange.is_some();
+        let result = ready!(self.body.poll_into(cx, out)).map_err(|error| self.told(error));
+        if self.body.tracer.is_some() && (had || result.is_err()) {
+            self.tell_end(result.as_ref().err());
+        }
+        Poll::Ready(result)
+    }
+
+    /// Tells who watches, once, if the body is at its end or has failed.
+    pub(crate) fn tell_end(&mut self, error: Option<&Error>) {
+        if error.is_none() && self.body.exchange.is_some() {
+            return;
+        }
+        let Some(tracer) = self.body.tracer.take() else { return };
+        match error {
+            Some(error) => tracer.tell(&Event::Error { error }),
+            None => tracer.tell(&Event::End { timings: &self.timings() }),
+        }
     }
 
     /// We were the ones who waited, so long: `read` starts anew, and `total` if it is to be moved on ends later.
@@ -194,6 +228,7 @@ impl Response {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        self.body.begun = true;
         let mut out = Vec::new();
         let more = ready!(self.poll_into(cx, &mut out))?;
         Poll::Ready(Ok(more.then(|| Bytes::from(out))))
@@ -205,6 +240,9 @@ impl Response {
     }
 
     async fn read_all(&mut self) -> Result<Bytes> {
+        if self.body.begun {
+            return Err(self.told(read_before()));
+        }
         if let Some(whole) = self.take_whole() {
             return Ok(whole);
         }
@@ -236,6 +274,14 @@ pub(crate) struct ResponseBody {
     /// Why the body cannot be handed on, known from the head; told to who reads it, not to who looks at the status.
     refused: Option<Error>,
     failed: bool,
+    /// The caller has begun to take it in pieces.
+    begun: bool,
+    /// Bytes that have come, as the wire had them.
+    came: u64,
+    /// Of the exchange that is over; while it runs it has its own.
+    marks: Marks,
+    /// Who watches, until the end is told.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl ResponseBody {
@@ -245,13 +291,12 @@ impl ResponseBody {
         exchange: Exchange,
         framing: BodyFraming,
         codings: Option<&Headers>,
-        max: Option<u64>,
+        limits: DecodeLimits,
     ) -> Self {
+        let max = limits.max_output;
         let codings = codings.filter(|headers| framing != BodyFraming::None && headers.contains("content-encoding"));
-        let decoder = codings.map_or(Ok(None), |headers| {
-            let limits = DecodeLimits { max_output: max, ..DecodeLimits::default() };
-            ContentDecoder::for_codings(headers.get_all("content-encoding"), limits)
-        });
+        let decoder = codings
+            .map_or(Ok(None), |headers| ContentDecoder::for_codings(headers.get_all("content-encoding"), limits));
         let (decoder, mut refused) = match decoder {
             Ok(decoder) => (decoder, None),
             Err(error) => (None, Some(decode_error(error))),
@@ -262,6 +307,9 @@ impl ResponseBody {
             refused = Some(too_large(max));
         }
         let mut body = ResponseBody {
+            came: at_hand.len() as u64,
+            marks: Marks::default(),
+            tracer: None,
             at_hand,
             exchange: None,
             decoder: decoder.map(Box::new),
@@ -271,6 +319,7 @@ impl ResponseBody {
             trailers: None,
             refused,
             failed: false,
+            begun: false,
         };
         if exchange.is_done() {
             body.end(exchange);
@@ -278,6 +327,15 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// From now on, who watches is told of the end.
+    pub(crate) fn watched(&mut self, tracer: Option<Arc<Tracer>>) {
+        self.tracer = tracer;
+    }
+
+    fn marks(&self) -> &Marks {
+        self.exchange.as_ref().map_or(&self.marks, |exchange| exchange.marks())
     }
 
     /// The whole body, if it is here and needs nothing done.
@@ -323,7 +381,10 @@ impl ResponseBody {
         });
         if result.is_err() {
             self.failed = true;
-            self.exchange = None;
+            // Noted as of an exchange that never ended.
+            if let Some(exchange) = self.exchange.take() {
+                self.marks = exchange.marks().clone();
+            }
             self.at_hand = Vec::new();
         }
         Poll::Ready(result)
@@ -350,6 +411,7 @@ impl ResponseBody {
             } else if let Some(exchange) = &mut self.exchange {
                 match ready!(exchange.poll_data(cx))? {
                     Some(piece) => {
+                        self.came += piece.len() as u64;
                         let wire = exchange.data(piece);
                         let taken = push(&mut self.decoder, wire, out)?;
                         self.at_hand.extend_from_slice(&wire[taken..]);
@@ -374,88 +436,13 @@ impl ResponseBody {
 
     fn end(&mut self, exchange: Exchange) {
         self.trailers = exchange.trailers().cloned().map(Box::new);
-        exchange.finish();
+        self.marks = exchange.finish();
     }
 }
 
 impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Body").field("length", &self.length).field("whole", &self.exchange.is_none()).finish()
-    }
-}
-
-/// The body of a response as a stream of pieces. Dropping it before its end closes the connection.
-#[derive(Debug)]
-pub struct Chunks {
-    response: Response,
-    ended: bool,
-}
-
-impl Stream for Chunks {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let next = ready!(self.response.poll_chunk(cx)).transpose();
-        self.ended = !matches!(next, Some(Ok(_)));
-        Poll::Ready(next)
-    }
-}
-
-/// The body of a response as a stream of lines. Dropping it before its end closes the connection.
-#[derive(Debug)]
-pub struct ResponseLines {
-    response: Response,
-    lines: Lines,
-    ended: bool,
-}
-
-impl ResponseLines {
-    /// The next line; `None` at the end.
-    pub async fn next_line(&mut self) -> Option<Result<String>> {
-        poll_fn(|cx| self.poll_line(cx)).await
-    }
-
-    /// Nothing more comes, and a line that was cut off is not given out as one.
-    fn fail(&mut self) {
-        self.ended = true;
-        self.lines = Lines::new(MAX_LINE);
-    }
-
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String>>> {
-        loop {
-            match self.lines.next_line() {
-                Ok(Some(line)) => return Poll::Ready(Some(Ok(String::from_utf8_lossy(&line).into_owned()))),
-                Ok(None) if self.ended => {
-                    let rest = self.lines.finish().map_err(|error| self.response.told(decode_error(error)));
-                    let rest = rest.transpose().map(|line| line.map(|l| String::from_utf8_lossy(&l).into_owned()));
-                    return Poll::Ready(rest);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    self.fail();
-                    return Poll::Ready(Some(Err(self.response.told(decode_error(error)))));
-                }
-            }
-            match ready!(self.response.poll_chunk(cx)) {
-                Ok(Some(piece)) => self.lines.push(&piece),
-                Ok(None) => self.ended = true,
-                Err(error) => {
-                    self.fail();
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
-    }
-}
-
-impl Stream for ResponseLines {
-    type Item = Result<String>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_line(cx)
     }
 }
 
@@ -468,6 +455,11 @@ fn push(decoder: &mut Option<Box<ContentDecoder>>, wire: &[u8], out: &mut Vec<u8
             Ok(wire.len())
         }
     }
+}
+
+fn read_before() -> Error {
+    let message = "the body was read already, at least in part: it can be read once";
+    Error::new(ErrorKind::Body, Phase::Body, message)
 }
 
 fn too_large(max: u64) -> Error {

@@ -7,24 +7,30 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gannet_core::h1::{self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead};
+use gannet_core::auth::basic;
+use gannet_core::h1::{
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+};
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use crate::alarm::later;
+use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Exchange, Failed};
+use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
-use crate::request::{Request, append, basic};
+use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
+use crate::timings::Marks;
+use crate::trace::{self, Event, RetryReason, ShownHeaders, ShownUrl, Steps, Tracer};
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -36,10 +42,28 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
     let started = Instant::now();
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
     let total = timeouts.total.map(|limit| (later(started, limit), limit));
-    let mut sending = Sending { session, timeouts, total, defaults_merged: false, history: Vec::new(), request };
+    let signing = Signing::of(&session.keys, &request, &session.defaults);
+    let watched = !session.traces.is_empty() || request.own.hooks.is_some();
+    let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
+    let mut sending = Sending {
+        session,
+        timeouts,
+        total,
+        defaults_merged: false,
+        history: Vec::new(),
+        signing,
+        started,
+        marks: Marks::default(),
+        tracer,
+        request,
+    };
     match sending.follow().await {
-        Ok((head, body)) => Ok(sending.into_response(head, body, started)),
-        Err(error) => Err(error.with_url(&sending.request.url).with_elapsed(started.elapsed())),
+        Ok((head, body)) => Ok(sending.into_response(head, body)),
+        Err(error) => {
+            let error = error.with_url(&sending.request.url).with_elapsed(started.elapsed());
+            sending.tell(&Event::Error { error: &error });
+            Err(error)
+        }
     }
 }
 
@@ -52,13 +76,25 @@ struct Sending<'a> {
     /// is dropped stays dropped.
     defaults_merged: bool,
     history: Vec<Redirected>,
+    /// Credentials beyond the fields that are there already; most requests have none.
+    signing: Option<Box<Signing>>,
+    started: Instant,
+    /// Of the exchange that is prepared.
+    marks: Marks,
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Sending<'_> {
     async fn follow(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         loop {
-            let (head, mut body) = self.hop().await?;
+            let (head, body) = self.hop().await?;
             self.session.store_cookies(&self.request.url, &head.headers);
+            if self.is_to_be_signed(&head)? {
+                let_go(&head, body).await;
+                self.marks.before = self.started.elapsed();
+                self.tell(&Event::Retry { reason: RetryReason::Challenge });
+                continue;
+            }
             // Most responses are no redirects, and cost no decision.
             if !head.status.is_redirection() {
                 return Ok((head, body));
@@ -70,14 +106,14 @@ impl Sending<'_> {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
-            if head.persists {
-                // An error or the end of the patience closes the connection; the redirect is followed all the same.
-                let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
-            }
-            drop(body);
+            let_go(&head, body).await;
             if !self.defaults_merged {
                 let mut headers = std::mem::take(&mut self.request.headers);
+                let is_signed = !headers.contains("authorization") && self.replaces_default();
                 self.add_defaults(&mut headers)?;
+                if is_signed {
+                    headers.remove("authorization");
+                }
                 self.request.headers = headers;
                 self.defaults_merged = true;
             }
@@ -86,8 +122,14 @@ impl Sending<'_> {
             if next.drop_body {
                 request.body = Body::empty();
             }
+            if let Some(signing) = &mut self.signing {
+                signing.on_redirect(next.cross_origin);
+            }
             request.method = next.method;
             let url = std::mem::replace(&mut request.url, next.url);
+            self.marks.before = self.started.elapsed();
+            let (from, to) = (ShownUrl(&url), ShownUrl(&self.request.url));
+            self.tell(&Event::Redirect { status: head.status, from, to, method: &self.request.method });
             self.history.push(Redirected { url, status: head.status, headers: head.headers });
         }
     }
@@ -97,7 +139,7 @@ impl Sending<'_> {
         let policy: &RedirectPolicy = request.own.redirects.as_ref().unwrap_or(&self.session.options.redirects);
         let body = match &request.body {
             body if body.is_empty() => BodyReplay::None,
-            body if body.is_replayable() => BodyReplay::Replayable,
+            body if body.is_replayable() || body.is_unspent() => BodyReplay::Replayable,
             _ => BodyReplay::Consumed,
         };
         let hop = Hop {
@@ -114,6 +156,9 @@ impl Sending<'_> {
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
+        if let Some(signing) = &mut self.signing {
+            signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
+        }
         if !self.request.body.is_available() {
             return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
         }
@@ -121,19 +166,26 @@ impl Sending<'_> {
         let mut fresh_only = false;
         loop {
             let mut lease = self.lease(again, fresh_only).await?;
-            let reused = lease.conn().is_some_and(|conn| conn.served > 0);
-            if let Some(conn) = lease.conn() {
-                conn.served += 1;
-            }
+            let reused = self.mark_lease(&mut lease);
             let mut exchange = self.start(lease)?;
             match poll_fn(|cx| exchange.poll_head(cx)).await {
                 Ok(head) => {
+                    let (status, version) = (head.status, head.version);
+                    self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                    let unspent = exchange.reclaim(&mut self.request.body.kind);
+                    if self.repeats_without_expect(status, unspent) {
+                        continue;
+                    }
                     let body = self.body(&head, exchange);
                     return Ok((head, body));
                 }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => fresh_only = true,
+                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
+                    fresh_only = true;
+                    self.marks.before = self.started.elapsed();
+                    self.tell(&Event::Retry { reason: RetryReason::StaleConnection });
+                }
                 Err(failed) => return Err(failed.error),
             }
         }
@@ -147,8 +199,13 @@ impl Sending<'_> {
             Checkout::Now(lease) => lease,
             Checkout::Closed => return Err(Error::closed()),
             Checkout::Wait(waiting) => {
+                self.tell(&Event::QueueStart);
+                let since = Instant::now();
                 let turn = Box::pin(async { waiting.turn().await.ok_or_else(Error::closed) });
-                within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?
+                let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+                self.marks.queued = since.elapsed();
+                self.tell(&Event::QueueEnd { waited: self.marks.queued });
+                lease
             }
         };
         if let Some(conn) = lease.conn() {
@@ -162,16 +219,30 @@ impl Sending<'_> {
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
             let limit = self.timeouts.connect;
-            match self.session.connector.connect(url, limit).await {
+            let mut steps = Steps::new(self.tracer.clone());
+            match self.session.connector.connect(url, limit, &mut steps).await {
                 // Descriptors may be held by idle connections of our own.
                 Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
-                    self.session.connector.connect(url, limit).await
+                    self.session.connector.connect(url, limit, &mut steps).await
                 }
                 result => result,
             }
         });
         lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
         Ok(lease)
+    }
+
+    /// What is known of the connection; whether it was used before.
+    fn mark_lease(&mut self, lease: &mut Lease) -> bool {
+        let Some(conn) = lease.conn() else { return false };
+        let served = conn.served;
+        conn.served += 1;
+        self.marks.reused = served > 0;
+        if let (Some(tracer), true) = (&self.tracer, served > 0) {
+            tracer.tell(&Event::Reused { peer: conn.opened.peer, served });
+        }
+        self.marks.opened = Some(conn.opened.clone());
+        self.marks.reused
     }
 
     fn start(&mut self, lease: Lease) -> Result<Exchange> {
@@ -181,8 +252,40 @@ impl Sending<'_> {
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
-        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        Ok(Exchange::new(lease, upload, kind, limits, clock))
+        let held = self.held(framing, clock.moved);
+        let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
+        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
+        let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
+        let reader = ResponseReader::new(kind, limits);
+        Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
+    }
+
+    /// How long the body waits for the server to ask for it, where that was wanted.
+    fn held(&self, framing: RequestBody, now: Instant) -> Option<Instant> {
+        let wait = self.request.own.transfer.as_ref()?.expect?;
+        let has_body = matches!(framing, RequestBody::Length(1..) | RequestBody::Chunked);
+        (has_body && self.request.headers.contains("expect")).then(|| later(now, wait))
+    }
+
+    /// Whether to send the request again without Expect: the server cannot do that (RFC 9110 §15.5.18), and what was
+    /// held back or can be sent again is still there.
+    fn repeats_without_expect(&mut self, status: StatusCode, unspent: bool) -> bool {
+        let request = &mut self.request;
+        status == StatusCode::EXPECTATION_FAILED
+            && request.own.transfer.as_ref().is_some_and(|own| own.expect.is_some())
+            && (unspent || request.body.is_replayable())
+            && request.headers.remove("expect")
+    }
+
+    fn take_marks(&mut self) -> Marks {
+        let before = self.marks.before;
+        std::mem::replace(&mut self.marks, Marks { before, ..Marks::default() })
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.tell(event);
+        }
     }
 
     fn framing(&self) -> RequestBody {
@@ -224,12 +327,21 @@ impl Sending<'_> {
         let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
         let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
-        if cookie.is_none() && !overrides && !self.defaults_merged && decode == self.session.options.decode.enabled {
+        let signed = self.signing.as_ref().and_then(|signing| signing.field());
+        if cookie.is_none()
+            && signed.is_none()
+            && !overrides
+            && !self.defaults_merged
+            && decode == self.session.options.decode.enabled
+        {
             return Ok((Cow::Borrowed(own), &self.session.default_block));
         }
         let mut all = own.clone();
         if let Some(cookie) = cookie {
             append(&mut all, "cookie", cookie.as_bytes(), true)?;
+        }
+        if let Some(signed) = signed {
+            append(&mut all, "authorization", signed.as_bytes(), true)?;
         }
         if !self.defaults_merged {
             self.add_defaults(&mut all)?;
@@ -256,8 +368,12 @@ impl Sending<'_> {
 
     fn body(&self, head: &ResponseHead, mut exchange: Exchange) -> ResponseBody {
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
-        let max = self.request.own.max_body.or(self.session.options.response.max_body);
+        let options = &self.session.options;
+        let limits = options.decode.limits(self.request.own.max_body.or(options.response.max_body));
         let codings = if decode { Some(&head.headers) } else { None };
+        if !head.status.is_redirection() {
+            exchange.expect_body(head.framing.length());
+        }
         let mut prefetched = Vec::new();
         let may_be_whole = match head.framing {
             BodyFraming::Length(length) => length <= exchange.at_hand() as u64,
@@ -269,7 +385,7 @@ impl Sending<'_> {
                 prefetched.extend_from_slice(exchange.data(piece));
             }
         }
-        ResponseBody::new(prefetched, exchange, head.framing, codings, max)
+        ResponseBody::new(prefetched, exchange, head.framing, codings, limits)
     }
 
     /// Credentials in the URL become a header, and are asked for by nobody who reads the URL later.
@@ -279,17 +395,38 @@ impl Sending<'_> {
             return Ok(());
         }
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let value = basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default()));
+        let (user, password) = (decoded(url.username()), url.password().map(decoded));
         let _ = url.set_username("");
         let _ = url.set_password(None);
         if self.request.headers.contains("authorization") {
             return Ok(());
         }
+        if let Some(signing) = &mut self.signing {
+            signing.on_userinfo(&self.session.keys, &self.request, user, password);
+            return Ok(());
+        }
+        let value = basic(&user, &password.unwrap_or_default());
         append(&mut self.request.headers, "authorization", value.as_bytes(), true)
     }
 
-    fn into_response(self, head: ResponseHead, body: ResponseBody, started: Instant) -> Response {
-        Response {
+    /// Whether the server asks who sends this, and is to be told.
+    fn is_to_be_signed(&mut self, head: &ResponseHead) -> Result<bool> {
+        match &mut self.signing {
+            Some(signing) => {
+                signing.on_response(&self.session.keys, &self.request, head.status.as_u16(), &head.headers)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn replaces_default(&self) -> bool {
+        self.signing.as_ref().is_some_and(|signing| signing.replaces_default())
+    }
+
+    fn into_response(self, head: ResponseHead, mut body: ResponseBody) -> Response {
+        let watched = self.tracer.is_some();
+        body.watched(self.tracer);
+        let mut response = Response {
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -297,9 +434,21 @@ impl Sending<'_> {
             url: self.request.url,
             history: self.history,
             body,
-            started,
-            head_after: started.elapsed(),
+            started: self.started,
+            head_after: self.started.elapsed(),
+        };
+        if watched {
+            response.tell_end(None);
         }
+        response
+    }
+}
+
+/// Lets go of a response that nobody gets, so that its connection can carry the next request.
+async fn let_go(head: &ResponseHead, mut body: ResponseBody) {
+    if head.persists {
+        // An error or the end of the patience closes the connection; what follows is sent all the same.
+        let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
     }
 }
 

@@ -2,19 +2,22 @@
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
 
+use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
+use crate::trace::Trace;
 
 /// The content codings that are decoded.
 pub(crate) const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
@@ -59,15 +62,26 @@ pub struct Session {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What a session's clones share.
 pub(crate) struct Inner {
-    pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
+    common: Arc<Common>,
+    /// Sessions that share all of this one but its connections, while they live.
+    shards: Mutex<Vec<Weak<Inner>>>,
+}
+
+/// What its shards share too.
+pub(crate) struct Common {
+    pub(crate) options: Options,
     pub(crate) connector: Connector,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// Who watches its requests.
+    pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
+    pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
     jar: Mutex<Jar>,
 }
@@ -76,8 +90,18 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file.
     pub fn new(options: Options) -> Result<Self> {
+        Session::builder(options).build()
+    }
+
+    /// To give it what options cannot hold: code that watches its requests.
+    pub fn builder(options: Options) -> SessionBuilder {
+        SessionBuilder { options, traces: Vec::new() }
+    }
+
+    fn build(builder: SessionBuilder) -> Result<Self> {
+        let SessionBuilder { options, traces } = builder;
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -87,8 +111,26 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
-        let jar = Mutex::default();
-        Ok(Session { inner: Arc::new(Inner { options, pool, connector, defaults, default_block, base, jar }) })
+        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
+        let common = Common { options, connector, defaults, default_block, traces, base, keys, jar };
+        Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
+    }
+
+    /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
+    /// the caps, and is closed with this one.
+    pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
+        let connections = self.inner.options.connections.shard(number, count);
+        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
+        let mut shards = self.inner.shards();
+        shards.retain(|shard| shard.strong_count() > 0);
+        shards.push(Arc::downgrade(&inner));
+        drop(shards);
+        // After it is known: a session that was closed meanwhile closes it too.
+        if self.is_closed() {
+            inner.pool.close();
+        }
+        Session { inner }
     }
 
     /// Starts a request of any method.
@@ -110,6 +152,9 @@ impl Session {
     /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
     pub fn close(&self) {
         self.inner.pool.close();
+        for shard in self.inner.shards().iter().filter_map(Weak::upgrade) {
+            shard.pool.close();
+        }
     }
 
     /// Whether [`Session::close`] was called.
@@ -117,9 +162,10 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// Counters of the connection pool at this moment.
+    /// Counters of the connection pool at this moment, those of a bulk run's further threads among them.
     pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+        let shards = self.inner.shards();
+        shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
     }
 
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
@@ -147,6 +193,35 @@ impl Session {
     }
 }
 
+/// A session in the making: its options, and what they cannot hold. Made by [`Session::builder`].
+#[must_use = "there is no session before `build`"]
+pub struct SessionBuilder {
+    options: Options,
+    traces: Vec<Arc<dyn Trace>>,
+}
+
+impl SessionBuilder {
+    /// Watches all its requests. May be called more than once; all are told, in this order.
+    pub fn trace(mut self, trace: impl Trace) -> Self {
+        self.traces.push(Arc::new(trace));
+        self
+    }
+
+    /// The session. Opens nothing yet.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn build(self) -> Result<Session> {
+        Session::build(self)
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder").field("traces", &self.traces.len()).finish_non_exhaustive()
+    }
+}
+
 impl AsRef<Session> for Session {
     fn as_ref(&self) -> &Session {
         self
@@ -166,9 +241,22 @@ impl fmt::Debug for Session {
     }
 }
 
+impl Deref for Inner {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
 impl Inner {
     pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
         self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+    }
+
+    // Nothing is left half done under this lock.
+    fn shards(&self) -> MutexGuard<'_, Vec<Weak<Inner>>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The options of `gannet fetch` alone: input, limits, retries, output.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,6 +102,10 @@ pub(crate) struct LimitArgs {
     /// in twenty, and none while the limits leave no room
     #[arg(long)]
     pub(crate) hedge: bool,
+
+    /// Threads that the requests are on [default: one for each processor, eight at most]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// Rows per batch: the next starts when the last row of the one before is done
     #[arg(long, value_name = "N")]

@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowSink};
+use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowMaker, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
 use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
@@ -279,12 +279,16 @@ struct BatchTeller {
 }
 
 impl Sink for BatchTeller {
-    fn check(&self, outcome: &mut Outcome) {
-        self.sink.check(outcome);
+    fn row_maker(&self) -> Option<RowMaker> {
+        self.sink.row_maker()
     }
 
     fn push(&mut self, outcome: Outcome) -> io::Result<()> {
         self.sink.push(outcome)
+    }
+
+    fn push_row(&mut self, outcome: Outcome, row: &[u8]) -> io::Result<()> {
+        self.sink.push_row(outcome, row)
     }
 
     fn poll_room(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {

@@ -96,7 +96,7 @@ fn a_damaged_input_is_named_and_what_stood_before_it_is_fetched() {
         std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
         let ran = gannet(["fetch", &path]);
         let ran = ran.assert_code(1).assert_says(name).assert_says("data ends early, after");
-        assert_eq!(ran.rows()[0]["json"]["id"], 1);
+        assert!(ran.rows().iter().any(|row| row["json"]["id"] == 1), "{}", ran.text());
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Retried are connection failures, timeouts and a set of statuses when the request may be repeated; 429, and 503
 //! with Retry-After, whatever the method, since the server says itself that nothing was done.
+//! A proxy's refusal to open a tunnel is retried by its own status, as the host's would be: a 502 may pass, a 407 not.
 //! Never retried: what would fail again the same way (url, input, request, tls, protocol, decode, too_large,
 //! redirect) and what was ended on purpose (deadline, closed). A shortage of this machine is no attempt at all
 //! and is handled by [`crate::schedule`].
@@ -62,6 +63,9 @@ impl RetryPolicy {
                 self.statuses.contains(status) && (may_repeat || not_processed)
             }
             (Some(ErrorKind::Resources), _) | (None, None) => false,
+            (Some(ErrorKind::Proxy), _) => {
+                outcome.proxy_status.is_some_and(|status| self.statuses.contains(status)) && may_repeat
+            }
             (Some(kind), _) => kind.is_transient() && may_repeat,
         }
     }
@@ -80,6 +84,8 @@ pub struct Outcome {
     pub error: Option<ErrorKind>,
     /// The status, if a response head came.
     pub status: Option<u16>,
+    /// The status that a proxy refused a tunnel with; the host has then said nothing.
+    pub proxy_status: Option<u16>,
     /// What [`parse_retry_after`] made of the response's Retry-After.
     pub retry_after: Option<Duration>,
     /// Whether the request may be sent twice: [`is_idempotent`], or it carries an Idempotency-Key.
@@ -185,6 +191,16 @@ mod tests {
         ] {
             let outcome = Outcome::response(status).retry_after(after).repeatable(repeatable);
             assert_eq!(retried(policy, outcome), wanted, "{status} {after:?} {repeatable}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_refusal_follows_the_set_by_its_own_status() {
+        let policy = RetryPolicy::default();
+        let refused = |status| Outcome { proxy_status: status, ..Outcome::failure(ErrorKind::Proxy) };
+        for (status, wanted) in [(None, false), (Some(403), false), (Some(407), false), (Some(502), true)] {
+            assert_eq!(retried(&policy, refused(status)), wanted, "{status:?}");
+            assert!(!retried(&policy, refused(status).repeatable(false)), "{status:?}");
         }
     }
 

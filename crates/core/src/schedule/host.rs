@@ -263,9 +263,16 @@ impl Host {
         let hedge = self.care.as_mut().and_then(|care| care.hedge.as_mut());
         let taken = open && hedge.is_some_and(|hedge| hedge.take(now));
         if taken {
+            // A request like any other, for whatever counts them.
             self.in_flight += 1;
             if let Some(rule) = &terms.rate {
                 self.gate.take(rule, now);
+            }
+            if let Some(pace) = &mut self.pace {
+                pace.on_start(now);
+            }
+            if let Some(guard) = &mut self.guard {
+                guard.on_copy(now);
             }
         }
         taken

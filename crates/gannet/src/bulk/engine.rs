@@ -4,18 +4,20 @@
 use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use gannet_core::retry::RetryPolicy;
-use gannet_core::schedule::{Action, Pause, RowRef, Schedule, ScheduleOptions, Verdict};
+use gannet_core::schedule::{self, Action, Pause, RowRef, Schedule, ScheduleOptions, Ticket, Verdict};
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::attempt::{Attempt, Ended};
+use super::copies::Lost;
 use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
 use super::sink::Mark;
-use super::{BulkOptions, Learnt, Outcome, Row, Sink, Source};
+use super::{BulkOptions, Fetched, Learnt, Outcome, Row, Sink, Source};
 use crate::error::Error;
 use crate::request::Request;
 
@@ -118,7 +120,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     Err(error) => {
                         // The attempt counts as in flight; its end has to be told for the run to end.
                         self.stop(End::InputFailed(error));
-                        let gone = gannet_core::schedule::Outcome::failure(ErrorKind::Closed);
+                        let gone = schedule::Outcome::failure(ErrorKind::Closed);
                         let _ = self.schedule.on_outcome(start.ticket, gone, now.into_std());
                     }
                 },
@@ -143,24 +145,16 @@ impl<S: Source, K: Sink> Engine<S, K> {
     }
 
     /// An attempt is over: the row is finished, or will be started again. Where the row is to be safe before another
-    /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`].
-    pub(super) fn on_ended(&mut self, ended: Ended, now: Instant) -> Option<Mark> {
+    /// takes its place, its slot is held until what is given is ready; see [`Engine::on_safe`]. `row` is what the sink's
+    /// [`RowMaker`](super::sink::RowMaker) made of the outcome, should it be the row's last.
+    pub(super) fn on_ended(&mut self, ended: Ended, row: Option<&[u8]>, now: Instant) -> Option<Mark> {
         let Ended { ticket, facts, outcome, share } = ended;
-        let mut held = None;
-        if let Some(answered) = &outcome.response
-            && let Some(delay) = self.retry.hold(&facts)
-        {
-            let host = host_key(&answered.final_url);
-            if answered.redirected {
-                self.schedule.on_hold(host, delay, now.into_std());
-            }
-            held = Some((host.to_owned(), delay));
-        }
+        let held = self.hold(outcome.response.as_ref(), &facts, now);
         let (index, attempt) = (ticket.row().index, ticket.attempt());
         let mut mark = None;
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
             Verdict::Finished => {
-                self.finish(outcome);
+                self.finish(outcome, row);
                 mark = self.sink().on_pushed();
                 if mark.is_some() {
                     self.schedule.hold_slot();
@@ -176,6 +170,31 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         drop(share);
         mark
+    }
+
+    /// Of a request and its copy, one is over. A hold that it brought holds at once.
+    pub(super) fn on_copied(&mut self, ticket: &Ticket, lost: Option<Lost>, now: Instant) {
+        let (facts, answered) = lost.map_or((None, None), |lost| (Some(lost.facts), lost.answered));
+        let held = facts.as_ref().and_then(|facts| self.hold(answered.as_ref(), facts, now));
+        self.schedule.on_hedge_done(ticket, facts.as_ref(), now.into_std());
+        if let Some((host, delay)) = held {
+            self.sink().on_hold(&host, delay);
+        }
+    }
+
+    /// What an answer says of leaving its host alone; where it came from behind a redirect, that is not the row's host.
+    fn hold(
+        &mut self,
+        answered: Option<&Fetched>,
+        facts: &schedule::Outcome,
+        now: Instant,
+    ) -> Option<(String, Duration)> {
+        let (answered, delay) = answered.zip(self.retry.hold(facts))?;
+        let host = host_key(&answered.final_url);
+        if answered.redirected {
+            self.schedule.on_hold(host, delay, now.into_std());
+        }
+        Some((host.to_owned(), delay))
     }
 
     /// A row whose slot was held is safe.
@@ -203,7 +222,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let limited_by = match self.schedule.limited_by(now.into_std()) {
-            gannet_core::schedule::LimitedBy::Nothing => String::new(),
+            schedule::LimitedBy::Nothing => String::new(),
             limit => limit.to_string(),
         };
         let kinds = ErrorKind::ALL.into_iter().zip(self.counts.by_kind);
@@ -287,7 +306,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                 let message = "it was under way when an earlier run was killed and must not be sent twice; \
                                --resend-in-doubt sends it again";
                 let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
-                self.finish(unsent(row, attempts.saturating_add(1), Some(error)));
+                self.finish(unsent(row, attempts.saturating_add(1), Some(error)), None);
             }
             (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
                 let place = RowRef { index: row.index, place: row.place };
@@ -298,7 +317,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
             (Err(_), _) => {
                 self.schedule.on_unreadable(row.index);
-                self.finish(unsent(row, 0, None));
+                self.finish(unsent(row, 0, None), None);
             }
         }
     }
@@ -326,23 +345,27 @@ impl<S: Source, K: Sink> Engine<S, K> {
             Ok(row) => {
                 let message = "the row's deadline passed while it waited for another attempt";
                 let error = Error::new(ErrorKind::TimeoutDeadline, Phase::Prepare, message);
-                self.finish(unsent(row, attempts, Some(error)));
+                self.finish(unsent(row, attempts, Some(error)), None);
             }
             Err(error) => self.stop(End::InputFailed(error)),
         }
     }
 
-    fn finish(&mut self, mut outcome: Outcome) {
+    /// `row` is what the sink's [`RowMaker`](super::sink::RowMaker) made of it.
+    fn finish(&mut self, outcome: Outcome, row: Option<&[u8]>) {
         if matches!(self.end, Some(End::OutputFailed(_))) {
             return;
         }
-        self.sink().check(&mut outcome);
         let (index, kind) = (outcome.index, outcome.error_kind());
         match kind {
             None => self.counts.ok += 1,
             Some(kind) => self.counts.count_failed(kind, 1),
         }
-        if let Err(error) = self.sink().push(outcome) {
+        let pushed = match row {
+            Some(row) => self.sink().push_row(outcome, row),
+            None => self.sink().push(outcome),
+        };
+        if let Err(error) = pushed {
             self.stop(End::OutputFailed(error));
         }
         self.source.on_finished(index);
@@ -361,7 +384,7 @@ fn unsent(row: Row, attempts: u32, error: Option<Error>) -> Outcome {
         id: row.id,
         url: row.url,
         attempts,
-        elapsed: std::time::Duration::ZERO,
+        elapsed: Duration::ZERO,
         response: None,
         error,
     }

@@ -9,6 +9,7 @@ mod attempt;
 mod copies;
 mod engine;
 mod fetch;
+mod lanes;
 mod memory;
 mod prior;
 mod row;
@@ -29,7 +30,7 @@ pub use gannet_core::limit::{Learnt, Limits, Rate, RateError};
 pub use gannet_core::retry::{Backoff, RetryPolicy, StatusSet, StatusSetError};
 pub use gannet_core::schedule::{HostReceipt, PolitenessOptions, ReceiptSummary};
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use gannet_core::timeout::Timeouts;
@@ -60,6 +61,10 @@ pub struct BulkOptions {
     /// Bodies held at once, in bytes, over all rows; 256 MiB. Beyond it nothing new starts and bodies wait to grow,
     /// all but one.
     pub memory: u64,
+    /// Threads that the requests are on; one, which is the runtime that drives the run. Each further one is a runtime of
+    /// its own for as long as the run lasts, with its part of `connections.max` and `connections.max_per_host`; limits
+    /// and order are kept over all of them. Of use where requests cost more than a core: see `docs/design/007-cores.md`.
+    pub threads: Option<NonZeroUsize>,
     /// How long a stopped run waits for what is in flight; 30 s.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub drain: Duration,
@@ -77,6 +82,7 @@ impl Default for BulkOptions {
             fail_fast: false,
             max_body: 32 << 20,
             memory: 256 << 20,
+            threads: None,
             drain: Duration::from_secs(30),
         }
     }

@@ -1,6 +1,7 @@
 //! A bulk run: the coordinator and its workers. A worker is a task that sends one attempt after another: when one
 //! is over it takes the next from the engine itself, so that in full swing no task wakes another. The coordinator
-//! starts workers, keeps the timer, and drains or aborts. Dropping the run's future aborts everything it started.
+//! starts workers on the run's lanes, keeps the timer, and drains or aborts. Dropping the run's future aborts
+//! everything it started.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,15 +12,16 @@ use std::time::Duration;
 use gannet_core::ErrorKind;
 use gannet_core::schedule::Ticket;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempt, Sender};
-use super::copies::Copies;
+use super::copies::{Copies, Lost};
 use super::engine::{Engine, Next};
+use super::lanes::Lanes;
 use super::memory::Memory;
 use super::{BulkOptions, Learnt, Prior, ReceiptSummary, Sink, Source};
 use crate::alarm::later;
+use crate::buffer;
 use crate::session::Session;
 
 /// How long the output of an aborted run may take to write what it holds.
@@ -96,7 +98,9 @@ pub struct Finished<K> {
 struct Shared<S, K> {
     /// Held for one decision at a time, never across an await.
     engine: Mutex<Engine<S, K>>,
-    sender: Sender,
+    session: Session,
+    options: Arc<BulkOptions>,
+    memory: Arc<Memory>,
     signal: Arc<Signal>,
 }
 
@@ -120,9 +124,9 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
     pub fn new(session: &Session, source: S, sink: K, options: BulkOptions) -> Self {
         let signal = Arc::new(Signal::default());
         let engine = Engine::new(source, sink, &options, Waker::from(signal.clone()));
-        let memory = Memory::new(options.memory);
-        let sender = Sender { session: session.clone(), options, memory };
-        Run { shared: Arc::new(Shared { engine: Mutex::new(engine), sender, signal }) }
+        let (engine, memory) = (Mutex::new(engine), Memory::new(options.memory));
+        let (session, options) = (session.clone(), Arc::new(options));
+        Run { shared: Arc::new(Shared { engine, session, options, memory, signal }) }
     }
 
     /// Goes on where earlier runs over the same input ended. To be called before [`Run::drive`].
@@ -153,19 +157,20 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
     /// is in flight; rows finished by then are with the sink, which is dropped too.
     pub async fn drive(self) -> Finished<K> {
         let shared = self.shared;
-        let mut workers = JoinSet::new();
+        let maker = shared.lock().sink().row_maker();
+        let mut lanes = Lanes::open(&shared.session, &shared.options, &shared.memory, maker);
         let mut drain_until = None;
         loop {
             // Asked first: what was stopped starts nothing more.
             let asked = shared.signal.asked();
             if asked == Asked::Stop && drain_until.is_none() {
-                drain_until = Some(later(Instant::now(), shared.sender.options.drain));
+                drain_until = Some(later(Instant::now(), shared.options.drain));
                 shared.lock().stop(End::Stopped);
             }
             if asked == Asked::Abort {
                 break;
             }
-            let wait = start_workers(&shared, &mut workers);
+            let wait = start_workers(&shared, &mut lanes);
             // Asked after: looking for room may have found that the output failed.
             if shared.must_end_now() {
                 break;
@@ -181,17 +186,15 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
             };
             tokio::select! {
                 () = shared.signal.notify.notified() => {}
-                Some(worker) = workers.join_next() => resume_panic(worker),
+                () = lanes.one_ended() => {}
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
             }
             if drain_until.is_some_and(|at| Instant::now() >= at) {
                 break;
             }
         }
-        workers.abort_all();
-        while let Some(worker) = workers.join_next().await {
-            resume_panic(worker);
-        }
+        lanes.abort().await;
+        drop(lanes);
         conclude(&shared, drain_until).await
     }
 }
@@ -256,8 +259,8 @@ impl<S: Source, K: Sink> Copies for Shared<S, K> {
         self.lock().schedule.hedge(ticket, Instant::now().into_std())
     }
 
-    fn on_copied(&self, ticket: &Ticket) {
-        self.lock().schedule.on_hedge_done(ticket, Instant::now().into_std());
+    fn on_copied(&self, ticket: &Ticket, lost: Option<Lost>) {
+        self.lock().on_copied(ticket, lost, Instant::now());
     }
 }
 
@@ -283,20 +286,15 @@ impl Wake for Signal {
 }
 
 /// Starts a worker for every row that may start now, and says what to wait for.
-fn start_workers<S: Source + 'static, K: Sink + 'static>(
-    shared: &Arc<Shared<S, K>>,
-    workers: &mut JoinSet<()>,
-) -> Next {
+fn start_workers<S: Source + 'static, K: Sink + 'static>(shared: &Arc<Shared<S, K>>, lanes: &mut Lanes) -> Next {
     let mut engine = shared.lock();
     engine.schedule.on_input_ready();
     for attempt in std::mem::take(&mut engine.extra) {
-        workers.spawn(work(shared.clone(), Box::new(attempt)));
+        lanes.spawn(|sender| work(shared.clone(), sender, Box::new(attempt)));
     }
     loop {
-        match engine.next(shared.sender.memory.is_full(), Instant::now()) {
-            Next::Start(attempt) => {
-                workers.spawn(work(shared.clone(), attempt));
-            }
+        match engine.next(shared.memory.is_full(), Instant::now()) {
+            Next::Start(attempt) => lanes.spawn(|sender| work(shared.clone(), sender, attempt)),
             Next::Wait(at) => {
                 engine.timer = at;
                 return Next::Wait(at);
@@ -306,14 +304,17 @@ fn start_workers<S: Source + 'static, K: Sink + 'static>(
     }
 }
 
-async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<Attempt>) {
+async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, sender: Arc<Sender>, mut attempt: Box<Attempt>) {
     loop {
-        let ended = shared.sender.perform(*attempt, &*shared).await;
+        let mut ended = sender.perform(*attempt, &*shared).await;
+        let mut row = buffer::take_write();
+        let made = sender.maker.map(|maker| maker.make(&mut ended.outcome, &mut row));
         let (mark, may_start) = {
             let mut engine = shared.lock();
-            let mark = engine.on_ended(ended, Instant::now());
+            let mark = engine.on_ended(ended, made.map(|()| row.as_slice()), Instant::now());
             (mark, engine.schedule.has_free_slot())
         };
+        buffer::give_write(row);
         if let Some(mark) = mark {
             // Only its slot of the concurrency is held: a row of the same host may start meanwhile.
             if may_start {
@@ -329,12 +330,11 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, mut attempt: Box<At
             shared.signal.notify.notify_one();
             return;
         }
-        let memory = &shared.sender.memory;
-        let own = engine.next(memory.is_full(), now);
+        let own = engine.next(shared.memory.is_full(), now);
         // One end may allow more than one start (a batch is done, memory is free): the others are the coordinator's.
-        let may_start_more = engine.schedule.in_flight() < shared.sender.options.limits.concurrency;
+        let may_start_more = engine.schedule.in_flight() < shared.options.limits.concurrency;
         let beside = match &own {
-            Next::Start(_) if may_start_more => engine.next(memory.is_full(), now),
+            Next::Start(_) if may_start_more => engine.next(shared.memory.is_full(), now),
             _ => Next::Done,
         };
         // The coordinator looks by itself when its timer ends or this task does; it must hear of anything earlier.
@@ -370,7 +370,7 @@ async fn finish_output<S: Source, K: Sink>(
     loop {
         let asked = shared.signal.asked();
         if asked == Asked::Stop && drain_until.is_none() {
-            drain_until = Some(later(Instant::now(), shared.sender.options.drain));
+            drain_until = Some(later(Instant::now(), shared.options.drain));
         }
         let late = asked == Asked::Abort || drain_until.is_some_and(|at| Instant::now() >= at);
         let grace = later(Instant::now(), ABORT_GRACE);
@@ -403,12 +403,4 @@ async fn conclude<S: Source, K: Sink>(shared: &Arc<Shared<S, K>>, drain_until: O
     let end = engine.end.take().unwrap_or(if stopped { End::Stopped } else { End::Complete });
     let (receipt, learnt) = (engine.schedule.receipt(), engine.learnt());
     Finished { sink: engine.take_sink(), end, snapshot, receipt, learnt }
-}
-
-fn resume_panic(worker: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = worker
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
 }

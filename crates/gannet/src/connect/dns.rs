@@ -76,6 +76,11 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
+    /// Whether it was answered from the cache.
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self, Pending::Known(_))
+    }
+
     /// Returns when the lookup is being made, no longer queued.
     pub(crate) async fn started(&mut self) {
         if let Pending::Asked { started, .. } = self {

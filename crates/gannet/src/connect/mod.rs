@@ -1,10 +1,13 @@
 //! Opening a connection: look the name up, race its addresses, shake hands. Each step fails with its own kind.
-//! Called by `send` with a lease that has no connection; decides nothing about reuse.
+//! [`Dialer`] reaches a host and port by a bare stream; TLS goes over any stream. Called by `send` with a lease that
+//! has no connection; decides nothing about reuse.
 
+mod dial;
 mod dns;
 mod stream;
-mod tcp;
 mod tls;
+
+use std::time::Duration;
 
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::{Instant, timeout_at};
@@ -14,53 +17,57 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::trace::Steps;
 
-use dns::Resolver;
+use dial::Dialer;
 pub(crate) use stream::Stream;
 use tls::TlsSetup;
 
 /// What opens connections for one session.
 pub(crate) struct Connector {
-    resolver: Resolver,
+    dialer: Dialer,
     tls: TlsSetup,
+}
+
+/// Where a URL leads to, and how one speaks there.
+pub(crate) struct Target<'a> {
+    pub(crate) host: Host<&'a str>,
+    /// The host as it stands in the URL.
+    pub(crate) name: &'a str,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn of(url: &'a Url) -> Result<Self> {
+        let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
+        let (name, tls) = (url.host_str().unwrap_or_default(), url.scheme() == "https");
+        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls })
+    }
 }
 
 impl Connector {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        Ok(Connector { resolver: Resolver::new(options.dns.clone()), tls: TlsSetup::new(&options.tls)? })
+        Ok(Connector { dialer: Dialer::new(options), tls: TlsSetup::new(&options.tls)? })
     }
 
     /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
-    /// a free thread of our own resolver.
-    pub(crate) async fn connect(&self, url: &Url, limit: Option<std::time::Duration>) -> Result<Conn> {
-        let port = url.port_or_known_default().unwrap_or(80);
-        let lookup = match url.host() {
-            Some(Host::Domain(name)) => Lookup::Name(self.resolver.lookup(name)),
-            Some(Host::Ipv4(ip)) => Lookup::Address(ip.into()),
-            Some(Host::Ipv6(ip)) => Lookup::Address(ip.into()),
-            None => return Err(Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host")),
-        };
-        let lookup = match lookup {
-            Lookup::Name(mut pending) => {
-                pending.started().await;
-                Lookup::Name(pending)
-            }
-            address @ Lookup::Address(_) => address,
-        };
+    /// a free thread of our own resolver. `progress` is told of each step.
+    pub(crate) async fn connect(&self, url: &Url, limit: Option<Duration>, progress: &mut Steps) -> Result<Conn> {
+        let target = Target::of(url)?;
+        let mut dialing = self.dialer.dial(&target, progress);
+        dialing.queued().await;
         let mut phase = Phase::Dns;
         let steps = async {
-            let addresses = match lookup {
-                Lookup::Name(pending) => pending.addresses().await?,
-                Lookup::Address(ip) => vec![ip],
-            };
-            phase = Phase::Connect;
-            let tcp = tcp::connect(&addresses, port).await?;
-            if url.scheme() != "https" {
-                return Ok(Conn::new(Stream::Tcp(tcp)));
+            let stream = dialing.stream(&mut phase, progress).await?;
+            if !target.tls {
+                return Ok(Conn::new(stream, progress.finish()));
             }
             phase = Phase::Tls;
-            let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
-            Ok(Conn::new(Stream::Tls(Box::new(self.tls.handshake(host, tcp).await?))))
+            progress.on_handshake();
+            let stream = self.tls.handshake(&target.host, stream).await?;
+            progress.on_secured();
+            Ok(Conn::new(stream, progress.finish()))
         };
         let Some(limit) = limit else {
             return steps.await;
@@ -70,9 +77,4 @@ impl Connector {
             Err(_) => Err(Error::timeout(ErrorKind::TimeoutConnect, phase, limit)),
         }
     }
-}
-
-enum Lookup {
-    Name(dns::Pending),
-    Address(std::net::IpAddr),
 }

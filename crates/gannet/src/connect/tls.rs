@@ -11,11 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use url::Host;
 
+use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::options::Tls;
 
@@ -45,16 +44,18 @@ impl TlsSetup {
         Ok(TlsSetup { extra_roots, accept_invalid, config: OnceLock::new() })
     }
 
-    pub(super) async fn handshake(&self, host: Host<&str>, tcp: TcpStream) -> Result<TlsStream<TcpStream>> {
+    /// Shakes hands over any stream, as the client of this host.
+    pub(super) async fn handshake(&self, host: &Host<&str>, stream: Stream) -> Result<Stream> {
         let config = self.config.get_or_init(|| self.build().map_err(Arc::from));
         let config = config.as_ref().map_err(|why| Error::new(ErrorKind::Tls, Phase::Tls, why.to_string()))?;
-        let name = match host {
+        let name = match *host {
             Host::Domain(name) => ServerName::try_from(name.to_owned())
                 .map_err(|error| Error::new(ErrorKind::Tls, Phase::Tls, "not a server name").with_source(error))?,
             Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::from(ip)),
             Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::from(ip)),
         };
-        TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(handshake_error)
+        let tls = TlsConnector::from(config.clone()).connect(name, stream).await.map_err(handshake_error)?;
+        Ok(Stream::Tls(Box::new(tls)))
     }
 
     fn build(&self) -> std::result::Result<Arc<ClientConfig>, String> {

@@ -27,8 +27,9 @@ const LEAST_ROOM: usize = 2 * 1024;
 pub struct DecodeLimits {
     /// The most bytes a body may decode to. Default none.
     pub max_output: Option<u64>,
-    /// How many times its compressed size a body may grow, once past `ratio_from`. Default 1100, which no gzip
-    /// or deflate can reach (their format ends at 1032) and brotli and zstd reach by bombs only.
+    /// How many times its compressed size a body may grow, once past `ratio_from`. Default 250: more than what is
+    /// worth compressing reaches (text 3 to 20 times, the most monotonous logs about 100), less than a bomb needs
+    /// (gzip ends at 1032; brotli and zstd know no end).
     pub max_ratio: Option<u32>,
     /// Below this much output the ratio is not looked at, in bytes. Default 100 MiB.
     pub ratio_from: u64,
@@ -36,7 +37,7 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        DecodeLimits { max_output: None, max_ratio: Some(1100), ratio_from: 100 << 20 }
+        DecodeLimits { max_output: None, max_ratio: Some(250), ratio_from: 100 << 20 }
     }
 }
 

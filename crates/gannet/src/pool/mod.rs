@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
+use crate::timings::Opened;
 use queue::{OriginId, Queues};
 
 /// An open connection and what stays with it between requests.
@@ -26,12 +27,14 @@ pub(crate) struct Conn {
     pub(crate) alarm: Alarm,
     /// Requests it has carried.
     pub(crate) served: u32,
+    /// How it came to be.
+    pub(crate) opened: Arc<Opened>,
     idle_since: Instant,
 }
 
 impl Conn {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Conn { stream, alarm: Alarm::default(), served: 0, idle_since: Instant::now() }
+    pub(crate) fn new(stream: Stream, opened: Arc<Opened>) -> Self {
+        Conn { stream, alarm: Alarm::default(), served: 0, opened, idle_since: Instant::now() }
     }
 }
 
@@ -65,6 +68,14 @@ pub struct PoolStats {
     pub idle: usize,
     /// Requests that wait for a connection.
     pub waiting: usize,
+}
+
+impl std::ops::Add for PoolStats {
+    type Output = PoolStats;
+
+    fn add(self, other: PoolStats) -> PoolStats {
+        PoolStats { open: self.open + other.open, idle: self.idle + other.idle, waiting: self.waiting + other.waiting }
+    }
 }
 
 impl Pool {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::figures::Figures;
 use super::job::{Job, Trying, at_once};
-use super::kills::{CALLS, KILLED, moments};
+use super::kills::{CALLS, KILLED, PLAIN, moments};
 use super::strace::{Tamper, rehearse};
 use crate::gannet::wait_until;
 
@@ -140,7 +140,7 @@ fn a_post_that_waited_for_its_next_attempt_is_tried_again_and_not_in_doubt() {
 
 #[test]
 fn posts_killed_at_any_call_are_never_sent_twice() {
-    let kills = sample(4);
+    let kills = sample(4, PLAIN);
     let all = std::sync::Mutex::new(Figures::default());
     at_once(8, &kills, |kill| {
         let figures = kill.survive();
@@ -152,20 +152,20 @@ fn posts_killed_at_any_call_are_never_sent_twice() {
 
 #[test]
 fn posts_killed_at_random_are_never_sent_twice() {
-    let figures = at_random(2_000, 8, 7, &[]);
+    let figures = at_random(2_000, 8, 7, &[], PLAIN);
     assert!(figures.all_kills() >= 4, "it was over too soon: {figures:?}");
 }
 
 #[test]
 fn posts_in_order_killed_at_random_are_never_sent_twice() {
-    let figures = at_random(1_000, 8, 9, &["--ordered"]);
+    let figures = at_random(1_000, 8, 9, &["--ordered"], PLAIN);
     assert!(figures.all_kills() >= 4, "it was over too soon: {figures:?}");
 }
 
 /// Many POSTs, killed at random times and brought to their end.
-pub fn at_random(rows: usize, kills: u64, seed: u64, options: &[&'static str]) -> Figures {
+pub fn at_random(rows: usize, kills: u64, seed: u64, options: &[&'static str], out: &'static str) -> Figures {
     let job = posts(rows, |_| "/delay/0.02", |_| json!({})).with(["--concurrency", "32", "--per-host", "0"]);
-    let job = job.with(options.iter().copied());
+    let job = job.with(options.iter().copied()).named(out);
     let mut figures = Figures::default();
     for moment in moments(seed, kills) {
         figures.starts += 1;
@@ -189,15 +189,16 @@ pub fn at_random(rows: usize, kills: u64, seed: u64, options: &[&'static str]) -
 pub struct PostsAtCall {
     call: String,
     nth: u64,
+    out: &'static str,
 }
 
 /// Kills at this many places of each call that such a run makes.
-pub fn sample(each: u64) -> Vec<PostsAtCall> {
+pub fn sample(each: u64, out: &'static str) -> Vec<PostsAtCall> {
     let mut kills = Vec::new();
-    for (call, most) in rehearse(&small(), CALLS) {
+    for (call, most) in rehearse(&small(out), CALLS) {
         let mut places: Vec<u64> = (0..each).map(|n| 1 + n * (most - 1) / (each - 1).max(1)).collect();
         places.dedup();
-        kills.extend(places.into_iter().map(|nth| PostsAtCall { call: call.clone(), nth }));
+        kills.extend(places.into_iter().map(|nth| PostsAtCall { call: call.clone(), nth, out }));
     }
     kills
 }
@@ -206,7 +207,7 @@ impl PostsAtCall {
     /// Kills it, and once more while it is resumed, and lets it finish; panics where anything was sent twice.
     pub fn survive(&self) -> Figures {
         let _trying = Trying(format!("{self:?}"));
-        let job = small();
+        let job = small(self.out);
         let mut figures = Figures::default();
         for nth in [self.nth, self.nth.div_ceil(2)] {
             figures.starts += 1;
@@ -221,8 +222,8 @@ impl PostsAtCall {
     }
 }
 
-fn small() -> Job {
-    posts(40, |_| "/delay/0.03", |_| json!({})).with(["--concurrency", "8", "--per-host", "0"])
+fn small(out: &'static str) -> Job {
+    posts(40, |_| "/delay/0.03", |_| json!({})).with(["--concurrency", "8", "--per-host", "0"]).named(out)
 }
 
 /// Lets it finish and holds it against what POSTs may come to.
@@ -253,7 +254,7 @@ fn end(job: &Job, figures: &mut Figures) {
 }
 
 /// JSON lines that are POSTs and PATCHes in turn unless `more` says otherwise.
-fn posts(rows: usize, path: impl Fn(usize) -> &'static str, more: impl Fn(usize) -> Value) -> Job {
+pub fn posts(rows: usize, path: impl Fn(usize) -> &'static str, more: impl Fn(usize) -> Value) -> Job {
     let paths = (0..rows).map(|n| format!("{}?n={n}", path(n)));
     Job::of_requests(paths, |n, url| {
         let method = if n % 3 == 2 { "PATCH" } else { "POST" };
@@ -267,12 +268,12 @@ fn posts(rows: usize, path: impl Fn(usize) -> &'static str, more: impl Fn(usize)
     })
 }
 
-fn in_flight(job: &Job) -> u64 {
+pub fn in_flight(job: &Job) -> u64 {
     job.origin.stats().in_flight
 }
 
 #[track_caller]
-fn assert_in_doubt(row: &Value) {
+pub fn assert_in_doubt(row: &Value) {
     assert_eq!((&row["ok"], &row["error"]["kind"]), (&json!(false), &json!("in-doubt")), "{row}");
     assert!(row["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{row}");
 }

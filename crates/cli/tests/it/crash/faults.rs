@@ -14,7 +14,7 @@ fn job() -> Job {
 
 /// It ended by itself, in time, and says which file is to blame; and then it is brought to its end.
 #[track_caller]
-fn assert_ended(job: &Job, ran: &Ran, what: &str, file: &str) {
+pub fn assert_ended(job: &Job, ran: &Ran, what: &str, file: &str) {
     assert!([1, 4].contains(&ran.code), "{what}: it ended with {}: {}", ran.code, ran.err);
     assert!(ran.err.contains(file), "{what}: {file} is not named: {}", ran.err);
     assert!(!ran.err.contains("panicked"), "{what}: {}", ran.err);
@@ -201,4 +201,4 @@ fn mount(args: &[&str], dir: &Path) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2";
+pub const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2";

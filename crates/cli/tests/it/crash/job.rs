@@ -175,11 +175,15 @@ impl Job {
         Running::start(self.args_and(more))
     }
 
-    /// Whole rows in the output now, by index, in the order they stand there. A torn last line is no row.
+    /// Whole rows in the output now, by index, in the order they stand there; then those that stand beside it until
+    /// they are packed. A torn last line is no row.
     pub fn standing(&self) -> Vec<usize> {
-        let (text, _) = self.text();
-        let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        text[..whole].lines().map(index_of).collect()
+        let mut standing = whole_rows(&self.text().0);
+        // A kill may come when a group stands in both.
+        let packed: BTreeSet<usize> = standing.iter().copied().collect();
+        let tail = whole_rows(&fs::read_to_string(self.beside(".tail")).unwrap_or_default());
+        standing.extend(tail.into_iter().filter(|row| !packed.contains(row)));
+        standing
     }
 
     /// Whole lines in the output now, without a look at what they say.
@@ -249,6 +253,7 @@ impl Job {
     /// Each row is there once and came to what it has to.
     #[track_caller]
     pub fn assert_complete(&self) {
+        assert!(!self.beside(".tail").exists(), "what guarded rows that were not packed is still there");
         for (row, path) in self.table().iter().zip(&self.paths) {
             match path.strip_prefix("/items/") {
                 Some(rest) => {
@@ -292,6 +297,12 @@ impl Job {
         assert_eq!(self.origin.stats().requests, requests, "a completed run asked again");
         assert!(fs::read(self.out()).unwrap() == bytes, "a completed run changed its output");
     }
+}
+
+/// The rows of whole lines.
+fn whole_rows(text: &str) -> Vec<usize> {
+    let whole = text.rfind('\n').map_or(0, |at| at + 1);
+    text[..whole].lines().map(index_of).collect()
 }
 
 /// The index of a row, which stands first in it.

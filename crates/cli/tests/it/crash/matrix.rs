@@ -26,7 +26,8 @@ fn the_kill_matrix() {
         ("GET, to `.zst`", random(asked / 32, &[], "out.jsonl.zst")),
         ("GET, `--durability os`", random(asked / 16, &["--durability", "os"], PLAIN)),
         ("GET, at calls", at_calls(asked * 3 / 10)),
-        ("POST and PATCH, at random times", posts(asked / 10)),
+        ("POST and PATCH, at random times", posts(asked / 10, PLAIN)),
+        ("POST and PATCH, to `.gz`", posts(asked / 32, "out.jsonl.gz")),
         ("POST and PATCH, at calls", posts_at_calls(asked / 10)),
     ] {
         println!("{name}: {figures:?}");
@@ -67,18 +68,18 @@ fn at_calls(kills: u64) -> Figures {
     gather(&list.concat(), kills::AtCall::survive)
 }
 
-fn posts(kills: u64) -> Figures {
+fn posts(kills: u64, out: &'static str) -> Figures {
     let mut all = Figures::default();
     let mut seed = 200;
     while all.all_kills() < kills {
         seed += 1;
-        all.add(doubt::at_random(4_000, 12.min(kills), seed, if seed % 3 == 0 { &["--ordered"] } else { &[] }));
+        all.add(doubt::at_random(4_000, 12.min(kills), seed, if seed % 3 == 0 { &["--ordered"] } else { &[] }, out));
     }
     all
 }
 
 fn posts_at_calls(kills: u64) -> Figures {
-    gather(&doubt::sample((kills / 2 / 12).max(2)), doubt::PostsAtCall::survive)
+    gather(&doubt::sample((kills / 2 / 12).max(2), PLAIN), doubt::PostsAtCall::survive)
 }
 
 fn gather<T: Sync>(list: &[T], survive: impl Fn(&T) -> Figures + Sync) -> Figures {

@@ -8,6 +8,7 @@
 //! | 1 | SIGKILL at the nth of each call that changes files or sends | `kills::a_kill_at_any_call_loses_nothing_and_asks_only_what_was_under_way` |
 //! | 2 | SIGKILL during resume, twice | the same test kills two resumes of every run; `kills::random_kills_*` kill many |
 //! | 3 | random kills, concurrency 64 | `kills::random_kills_lose_no_row_and_double_none`, `..._in_order`; 500 by `scripts/kill-matrix` |
+//! | 1–3, 9, 16 | the same to `.gz` and `.zst`, whose rows wait to be packed | `packed::*` |
 //! | 4 | state cut within its last records | `power::a_state_that_lost_its_last_commits_adopts_the_rows_that_stand_in_the_output` |
 //! | 5 | bit flips | `damage::a_damaged_state_is_refused_by_name_or_the_result_is_whole`: SQLite's pages are no records, so a damaged one is refused |
 //! | 6 | zero-filled tail | `power::zeros_at_the_end_of_the_output_are_no_rows`, `power::zeros_in_place_of_rows_are_fetched_again` |
@@ -37,6 +38,7 @@ mod kills;
 mod locks;
 mod matrix;
 mod memory;
+mod packed;
 mod power;
 mod refusals;
 mod retries;

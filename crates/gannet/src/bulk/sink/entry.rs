@@ -55,17 +55,16 @@ pub(crate) struct Done {
 }
 
 impl Batch {
-    /// Adds a finished row that `render` writes.
-    pub(crate) fn push_row(&mut self, outcome: &Outcome, render: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.rows.len();
-        render(&mut self.rows);
+    /// Adds a finished row.
+    pub(crate) fn push_row(&mut self, outcome: &Outcome, row: &[u8]) {
+        self.rows.extend_from_slice(row);
         let name = host(&outcome.url).unwrap_or_default();
         let before = self.names.len();
         self.names.push_str(name);
         self.names[before..].make_ascii_lowercase();
         self.entries.push(Entry::Done(Done {
             index: outcome.index,
-            row: self.rows.len() - start,
+            row: row.len(),
             status: outcome.status().map(|status| status.as_u16()),
             error: outcome.error_kind(),
             attempts: outcome.attempts,

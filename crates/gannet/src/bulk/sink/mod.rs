@@ -26,7 +26,7 @@ pub use histogram::Histogram;
 #[cfg(feature = "state")]
 pub(crate) use hosts::host;
 pub use output::Output;
-pub use render::{BodyFormat, RowFormat};
+pub use render::{BodyFormat, RowFormat, RowMaker};
 #[cfg(feature = "state")]
 pub(crate) use rows::Manner;
 pub use rows::{OrderedOptions, RowSink};
@@ -43,9 +43,11 @@ use super::Outcome;
 
 /// Takes outcomes.
 pub trait Sink: Send {
-    /// Looks at an outcome before it is counted and pushed: an ok row that the output cannot show as asked for fails
-    /// here.
-    fn check(&self, _outcome: &mut Outcome) {}
+    /// How outcomes are made rows before they are pushed, by whoever has them and outside the run's lock: they come by
+    /// [`Sink::push_row`] then. `None`, the default, where they are taken as they are. Asked once, before the run.
+    fn row_maker(&self) -> Option<RowMaker> {
+        None
+    }
 
     /// A request that must not be sent twice is about to be: it waits for what this gives, and is not sent where that
     /// is an error. Called before each of its attempts.
@@ -74,6 +76,14 @@ pub trait Sink: Send {
     /// # Errors
     /// The output cannot be written any further: the run stops.
     fn push(&mut self, outcome: Outcome) -> io::Result<()>;
+
+    /// As [`Sink::push`], with the row that [`Sink::row_maker`]'s made of it.
+    ///
+    /// # Errors
+    /// As [`Sink::push`].
+    fn push_row(&mut self, outcome: Outcome, _row: &[u8]) -> io::Result<()> {
+        self.push(outcome)
+    }
 
     /// Whether more rows may be started. Pending wakes the task when there is room again.
     ///

@@ -48,6 +48,28 @@ pub struct RowFormat {
     pub headers: bool,
 }
 
+/// Makes outcomes rows: checked, and rendered where somebody wants to read them.
+#[derive(Clone, Copy, Debug)]
+pub struct RowMaker {
+    format: RowFormat,
+    renders: bool,
+}
+
+impl RowMaker {
+    /// Checks as [`RowFormat::check`]; with `renders`, makes rows as [`RowFormat::render`].
+    pub fn new(format: RowFormat, renders: bool) -> Self {
+        RowMaker { format, renders }
+    }
+
+    /// Appends the outcome's row to `row`, after its check.
+    pub fn make(&self, outcome: &mut Outcome, row: &mut Vec<u8>) {
+        self.format.check(outcome);
+        if self.renders {
+            self.format.render(outcome, row);
+        }
+    }
+}
+
 impl RowFormat {
     /// Makes an ok row fail with the kind `decode` where its body is not what was asked for. With
     /// [`BodyFormat::Json`]: no JSON; an empty body is none either, but for the statuses 204, 205 and 304, which

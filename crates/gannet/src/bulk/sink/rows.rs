@@ -14,11 +14,12 @@ use gannet_core::reorder::{Ready, Reorder};
 
 use super::entry::{Batch, Entry};
 use super::output::Output;
-use super::render::RowFormat;
+use super::render::{RowFormat, RowMaker};
 use super::spill::Spill;
 use super::stats::Stats;
 use super::writer::{Level, Mark, RowWriter};
 use super::{Outcome, Sink};
+use crate::buffer;
 
 /// How rows are brought into the order of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +63,10 @@ struct Records {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "state"), expect(dead_code, reason = "made by the state only"))]
 pub(crate) enum Manner {
-    /// When it is written.
+    /// When it is written: into the output, or into what guards it until it is packed.
     Written,
     /// When it is committed: it may have to wait for its turn.
     Committed,
-    /// With its group, which is packed as one: nothing waits for that.
-    Packed,
 }
 
 impl RowSink {
@@ -100,12 +99,8 @@ impl RowSink {
     pub fn with_state(state: crate::bulk::state::RunState, format: RowFormat) -> io::Result<Self> {
         let (manner, stats) = (state.manner(), state.stats());
         let records = Some(Records { manner, last: 0 });
-        let pace = match manner {
-            // Slots of the concurrency wait for the rows to be written.
-            Manner::Written | Manner::Committed => super::writer::Pace { gather: PROMPT, chunk: 1 << 20 },
-            // Small members pack badly.
-            Manner::Packed => super::writer::Pace { gather: PACKING, chunk: 1 << 20 },
-        };
+        // Slots of the concurrency wait for the rows to be written.
+        let pace = super::writer::Pace { gather: PROMPT, chunk: 1 << 20 };
         let writer = Some(RowWriter::start(state.into_writer(), pace)?);
         Ok(RowSink { format, stats, writer, ordered: None, records })
     }
@@ -129,8 +124,8 @@ impl RowSink {
 }
 
 impl Sink for RowSink {
-    fn check(&self, outcome: &mut Outcome) {
-        self.format.check(outcome);
+    fn row_maker(&self) -> Option<RowMaker> {
+        Some(RowMaker::new(self.format, self.writer.is_some()))
     }
 
     fn on_start(&mut self, index: u64) -> Option<Mark> {
@@ -139,11 +134,11 @@ impl Sink for RowSink {
 
     fn on_pushed(&mut self) -> Option<Mark> {
         let (writer, records) = (self.writer.as_ref()?, self.records?);
-        match records.manner {
-            Manner::Written => Some(writer.mark(records.last, Level::Written)),
-            Manner::Committed => Some(writer.mark(records.last, Level::Committed)),
-            Manner::Packed => None,
-        }
+        let level = match records.manner {
+            Manner::Written => Level::Written,
+            Manner::Committed => Level::Committed,
+        };
+        Some(writer.mark(records.last, level))
     }
 
     fn on_retry(&mut self, index: u64, attempts: u32) {
@@ -161,21 +156,27 @@ impl Sink for RowSink {
         self.record(false, Entry::End(rows));
     }
 
-    fn push(&mut self, outcome: Outcome) -> io::Result<()> {
+    fn push(&mut self, mut outcome: Outcome) -> io::Result<()> {
+        let mut row = buffer::take_write();
+        RowMaker::new(self.format, self.writer.is_some()).make(&mut outcome, &mut row);
+        let pushed = self.push_row(outcome, &row);
+        buffer::give_write(row);
+        pushed
+    }
+
+    fn push_row(&mut self, outcome: Outcome, row: &[u8]) -> io::Result<()> {
         self.stats.count(&outcome);
         let Some(writer) = &self.writer else {
             return Ok(());
         };
         if let Some(records) = &mut self.records {
-            let format = self.format;
-            let fill = |batch: &mut Batch| batch.push_row(&outcome, |out| format.render(&outcome, out));
-            records.last = writer.push_batch(false, fill)?;
+            records.last = writer.push_batch(false, |batch: &mut Batch| batch.push_row(&outcome, row))?;
             return Ok(());
         }
         match &mut self.ordered {
-            None => writer.push(|out| self.format.render(&outcome, out)),
+            None => writer.push(|out| out.extend_from_slice(row)),
             Some(ordered) => {
-                ordered.push(&outcome, self.format);
+                ordered.push(outcome.index, row);
                 ordered.hand_on(writer)?;
                 ordered.spill_over()
             }
@@ -220,18 +221,19 @@ struct Ordered {
 }
 
 impl Ordered {
-    fn push(&mut self, outcome: &Outcome, format: RowFormat) {
-        self.scratch.clear();
-        self.scratch.shrink_to(KEPT);
-        format.render(outcome, &mut self.scratch);
-        let row = if outcome.index == self.reorder.next_index() {
-            std::mem::take(&mut self.scratch)
+    fn push(&mut self, index: u64, row: &[u8]) {
+        let held = if index == self.reorder.next_index() {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            scratch.clear();
+            scratch.shrink_to(KEPT);
+            scratch.extend_from_slice(row);
+            scratch
         } else {
-            // Copied: the scratch buffer's room would be held, and counted as nothing.
-            self.scratch.as_slice().to_vec()
+            // Of its own size: the scratch buffer's room would be held, and counted as nothing.
+            row.to_vec()
         };
-        let bytes = row.len() + ENTRY;
-        self.reorder.push(outcome.index, row, bytes);
+        let bytes = held.len() + ENTRY;
+        self.reorder.push(index, held, bytes);
     }
 
     /// Hands the rows whose turn has come to the writer while it has room; how many.
@@ -277,9 +279,6 @@ impl Ordered {
 /// How long rows gather where slots wait for them: little beside a request, much beside a system call.
 #[cfg(feature = "state")]
 const PROMPT: Duration = Duration::from_millis(1);
-/// How long rows gather to be packed.
-#[cfg(feature = "state")]
-const PACKING: Duration = Duration::from_millis(250);
 /// What a waiting row takes beside its bytes: its place in a map.
 const ENTRY: usize = 64;
 /// Spilled rows are kept in files of about this size.

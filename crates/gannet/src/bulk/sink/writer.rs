@@ -172,6 +172,16 @@ pub(crate) trait BatchWriter: Send {
     /// error, after which nothing more is written.
     fn write(&mut self, batch: &mut Batch, number: u64) -> (u64, io::Result<()>);
 
+    /// When it is to be called even if nothing more comes; never by default.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// That moment has come; the number is that of the last batch it was given. As [`BatchWriter::write`].
+    fn on_due(&mut self, _number: u64) -> (u64, io::Result<()>) {
+        (0, Ok(()))
+    }
+
     /// Whether it reports by itself what is committed; else that is what is written.
     fn commits(&self) -> bool {
         false
@@ -319,6 +329,16 @@ struct State {
     written: u64,
 }
 
+/// What there is to do for the thread.
+enum Work {
+    /// To write the batch.
+    Batch,
+    /// What was due at a moment.
+    Due,
+    /// Nothing more.
+    Over,
+}
+
 /// What the thread is doing, so that it is woken only where that is of use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sleep {
@@ -380,9 +400,14 @@ impl Shared {
     fn run(&self, target: &mut dyn BatchWriter) {
         let mut batch = Batch::default();
         let mut last_write = None;
-        while self.next_batch(&mut batch, last_write) {
+        loop {
+            let work = self.next_work(&mut batch, last_write, target.due());
             let number = self.lock().taken;
-            let (whole, result) = target.write(&mut batch, number);
+            let (whole, result) = match work {
+                Work::Batch => target.write(&mut batch, number),
+                Work::Due => target.on_due(number),
+                Work::Over => break,
+            };
             let mut state = self.lock();
             state.written += whole;
             if let Err(error) = result {
@@ -407,21 +432,30 @@ impl Shared {
         }
     }
 
-    /// Waits for the next rows to write and swaps them into the empty batch; false when all is done.
-    fn next_batch(&self, batch: &mut Batch, last_write: Option<Instant>) -> bool {
+    /// Waits for the next rows to write and swaps them into the empty batch, but not beyond the moment at which
+    /// something else is due.
+    fn next_work(&self, batch: &mut Batch, last_write: Option<Instant>, due: Option<Instant>) -> Work {
         let mut state = self.lock();
         loop {
+            let due = due.map(|at| at.saturating_duration_since(Instant::now()));
+            if due.is_some_and(|left| left.is_zero()) && !state.closing {
+                state.sleep = Sleep::Awake;
+                return Work::Due;
+            }
             if state.pending.rows.len() >= self.pace.chunk || state.closing || state.pending.is_urgent {
                 break;
             }
             let rest = last_write.map_or(Duration::ZERO, |at| self.pace.gather.saturating_sub(at.elapsed()));
             if !rest.is_zero() {
                 state.sleep = Sleep::Gathering;
-                let wait = self.work.wait_timeout(state, rest);
+                let wait = self.work.wait_timeout(state, due.map_or(rest, |left| left.min(rest)));
                 state = wait.unwrap_or_else(PoisonError::into_inner).0;
             } else if state.pending.is_empty() {
                 state.sleep = Sleep::Idle;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = match due {
+                    Some(left) => self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                    None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                };
             } else {
                 break;
             }
@@ -435,7 +469,7 @@ impl Shared {
         if let Some(waker) = waker {
             waker.wake();
         }
-        !batch.is_empty()
+        if batch.is_empty() { Work::Over } else { Work::Batch }
     }
 }
 

@@ -87,14 +87,15 @@ impl Committer {
         self.queue.work.notify_one();
     }
 
-    /// Waits until everything handed on is committed, or the thread has failed.
-    pub(super) fn flush(&self) {
+    /// Waits until everything handed on is committed, or the thread has failed; whether it is committed.
+    pub(super) fn flush(&self) -> bool {
         let mut state = self.queue.lock();
         state.is_urgent = true;
         self.queue.work.notify_one();
         while (state.is_busy || !state.pages.is_empty()) && !state.has_ended {
             state = self.queue.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        !state.is_busy && state.pages.is_empty()
     }
 
     /// Commits what is left and gives the journal back; none where the thread panicked.

@@ -112,6 +112,7 @@ impl Journal {
         }
         transaction.commit()
     }
+
     /// Whether every row of the input is done.
     pub(super) fn is_complete(&self) -> Sql<bool> {
         let rows: Option<u64> = get(&self.db, "input_rows")?;
@@ -136,6 +137,19 @@ impl Journal {
             let mut forget = db.prepare_cached(r#"DELETE FROM held WHERE "index" = ?"#)?;
             turned.iter().try_for_each(|index| forget.execute([index]).map(|_| ()))?;
             put(db, table.end(), &end)
+        })
+    }
+
+    /// Rows that are finished and stand in no output yet: they wait for their turn from now on.
+    pub(super) fn adopt_held(&mut self, rows: &[(Kept, Vec<u8>)]) -> Result<(), StateError> {
+        self.transaction(|db| {
+            for (kept, row) in rows {
+                insert_kept(db, Table::Outcome, kept)?;
+                delete_pending(db, kept.index)?;
+                delete_lost(db, kept.index)?;
+                put_held(db, kept.index, row)?;
+            }
+            Ok(())
         })
     }
 
@@ -332,8 +346,7 @@ fn write_page<'a>(
         }
     }
     for (index, row) in &page.held {
-        db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?
-            .execute(params![index, row])?;
+        put_held(db, *index, row)?;
     }
     if let Some(next) = page.forget_held_before {
         db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
@@ -374,6 +387,11 @@ fn delete_pending(db: &Connection, index: u64) -> Sql<()> {
 
 fn delete_lost(db: &Connection, index: u64) -> Sql<()> {
     db.prepare_cached(r#"DELETE FROM lost WHERE "index" = ?"#)?.execute([index])?;
+    Ok(())
+}
+
+fn put_held(db: &Connection, index: u64, row: &[u8]) -> Sql<()> {
+    db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?.execute(params![index, row])?;
     Ok(())
 }
 

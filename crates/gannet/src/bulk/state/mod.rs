@@ -17,6 +17,7 @@ mod recorder;
 mod recover;
 mod schema;
 mod status;
+mod tail;
 #[cfg(test)]
 mod tests;
 

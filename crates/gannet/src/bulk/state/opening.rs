@@ -16,6 +16,7 @@ use super::identity::Identity;
 use super::journal::{self, Journal, Table, get, put};
 use super::recorder::{Committing, Recorder, Turns};
 use super::recover::{Known, Recovered, recover};
+use super::tail::Tail;
 use super::{Durability, Lock, beside, merge, path_of, schema};
 use crate::bulk::Prior;
 use crate::bulk::prior::Bits;
@@ -112,8 +113,12 @@ impl Opening {
     pub fn run(mut self, identity: &Identity, turns: Option<u64>) -> Result<Opened, StateError> {
         let is_new = self.known().is_none();
         if is_new {
-            let empty_output = self.out.symlink_metadata().is_ok();
-            self.journal.transaction(|db| journal::create(db, identity, empty_output))?;
+            let tail = Tail::path_of(&self.out);
+            let empty_output = [&self.out, &tail].into_iter().any(|path| path.symlink_metadata().is_ok());
+            self.journal.transaction(|db| {
+                journal::create(db, identity, empty_output)?;
+                put(db, ORDERED, &turns.is_some())
+            })?;
             // Out of the log, whose first damaged frame hides all behind it.
             self.journal.checkpoint()?;
             remove(&beside(&self.out, "retry"))?;
@@ -128,6 +133,7 @@ impl Opening {
                     // The input may have other rows now: it is read to its end again.
                     db.execute("DELETE FROM run WHERE name = 'input_rows'", [])?;
                 }
+                put(db, ORDERED, &turns.is_some())?;
                 journal::put_identity(db, identity)
             })?;
         }
@@ -149,7 +155,14 @@ impl Opening {
         // The run's own output first: what a kill left in it is brought together.
         let mut known = self.known_rows(Table::Outcome)?;
         let mut data = self.data()?;
-        recover(&mut self.journal, &mut data, Table::Outcome, &mut known)?;
+        let (_, tail) = self.recover(&mut data, Table::Outcome, &mut known)?;
+        let is_ordered = get(&self.journal.db, ORDERED).map_err(|error| self.journal.error(&error))?.unwrap_or(true);
+        if !is_ordered {
+            self.release(&mut known.held, &mut data)?;
+        }
+        if let Some(tail) = tail {
+            tail.remove().map_err(|error| StateError::io(&Tail::path_of(&self.out), &error))?;
+        }
         self.choose(condition, &known)?;
         if self.count("again")? == 0 {
             return Ok(None);
@@ -205,6 +218,8 @@ impl Opening {
         let mut data = DataFile::open(&self.out, Codec::of(&self.out)).map_err(io)?;
         if empty {
             data.end_at(0).and_then(|()| data.sync()).map_err(io)?;
+            remove(&Tail::path_of(&self.out))?;
+            sync_dir(&self.out).map_err(io)?;
             self.journal.transaction(|db| put(db, "empty_output", &false))?;
         }
         sync_dir(&self.out).map_err(io)?;
@@ -232,9 +247,26 @@ impl Opening {
         Ok(Known { done, held })
     }
 
+    /// Brings output and state together, and what waits to be packed.
+    fn recover(
+        &mut self,
+        data: &mut DataFile,
+        table: Table,
+        known: &mut Known,
+    ) -> Result<(Recovered, Option<Tail>), StateError> {
+        let mut recovered = recover(&mut self.journal, data, table, known)?;
+        if data.codec() == Codec::Plain {
+            return Ok((recovered, None));
+        }
+        let tail = Tail::open(&self.out, self.durability == Durability::Row);
+        let mut tail = tail.map_err(|error| StateError::io(&Tail::path_of(&self.out), &error))?;
+        recovered.adopted += tail.adopt(&mut self.journal, known)?;
+        Ok((recovered, Some(tail)))
+    }
+
     fn opened(mut self, mut data: DataFile, table: Table, turns: Option<u64>) -> Result<Opened, StateError> {
         let mut known = self.known_rows(table)?;
-        let recovered = recover(&mut self.journal, &mut data, table, &mut known)?;
+        let (recovered, mut tail) = self.recover(&mut data, table, &mut known)?;
         let ordered = match turns {
             Some(memory) => {
                 let mut in_output = known.done.clone();
@@ -244,11 +276,14 @@ impl Opening {
                 Some(Turns::new(in_output, known.held.clone(), memory, path_of(&self.out)))
             }
             None if table == Table::Outcome => {
-                self.release(&known.held, &mut data)?;
+                self.release(&mut known.held, &mut data)?;
                 None
             }
             None => None,
         };
+        if let Some(tail) = &mut tail {
+            tail.told_end = data.end();
+        }
         let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
         let mut prior = Prior { holds: self.journal.load_holds().map_err(failed)?, ..Prior::default() };
         prior.pending = self.journal.load_pending().map_err(failed)?;
@@ -268,12 +303,13 @@ impl Opening {
         };
         let commits = Commits { journal: self.journal, table, synced, cookies: None };
         let committing = Committing::NotYet(Box::new(commits));
-        let recorder = Recorder { data, table, durability: self.durability, ordered, committing, lock: self.lock };
+        let (durability, lock) = (self.durability, self.lock);
+        let recorder = Recorder { data, table, durability, ordered, tail, committing, lock };
         Ok(Opened { state: RunState { recorder, stats }, prior, notes })
     }
 
-    /// Rows that waited for their turn, in a run that is not in order any more.
-    fn release(&mut self, held: &Bits, data: &mut DataFile) -> Result<(), StateError> {
+    /// Rows that waited for their turn, in a run that is not in order, or not any more: they stand in the output then.
+    fn release(&mut self, held: &mut Bits, data: &mut DataFile) -> Result<(), StateError> {
         let failed = |error: rusqlite::Error| StateError::sqlite(&path_of(&self.out), &error);
         let (mut rows, mut released) = (Vec::new(), Vec::new());
         let mut waiting = held.iter().peekable();
@@ -288,6 +324,8 @@ impl Opening {
                 released.clear();
             }
         }
+        drop(waiting);
+        *held = Bits::default();
         Ok(())
     }
 
@@ -326,11 +364,10 @@ impl RunState {
 
     /// How its rows are handed on.
     pub(crate) fn manner(&self) -> Manner {
-        let Recorder { data, ordered, .. } = &self.recorder;
-        match (data.codec(), ordered) {
-            (Codec::Plain, None) => Manner::Written,
-            (Codec::Plain, Some(_)) => Manner::Committed,
-            _ => Manner::Packed,
+        // What is packed is written beside the output first, whether or not its turn has come.
+        match self.recorder {
+            Recorder { ordered: Some(_), tail: None, .. } => Manner::Committed,
+            _ => Manner::Written,
         }
     }
 
@@ -429,6 +466,9 @@ fn notes(out: &Path, recovered: &Recovered) -> Vec<String> {
     }
     notes
 }
+
+/// Under this name it is said whether the rows stand in the order of the input.
+const ORDERED: &str = "ordered";
 
 /// Rows that waited for their turn are written by so much.
 const RELEASED_AT_ONCE: usize = 1 << 20;

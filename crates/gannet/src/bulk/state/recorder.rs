@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use gannet_core::reorder::{Ready, Reorder};
 use rusqlite::Connection;
@@ -12,6 +13,7 @@ use super::committer::{CLOSING, Commits, Committer};
 use super::data::DataFile;
 use super::error::as_io;
 use super::journal::{Page, Table, held_row};
+use super::tail::{MEMBER, Tail};
 use super::{Durability, Lock, merge, status};
 use crate::bulk::prior::Bits;
 use crate::bulk::sink::{Batch, BatchWriter, Done, Entry, Report};
@@ -23,6 +25,8 @@ pub(super) struct Recorder {
     pub(super) table: Table,
     pub(super) durability: Durability,
     pub(super) ordered: Option<Turns>,
+    /// For an output that is packed: rows gather in it.
+    pub(super) tail: Option<Tail>,
     pub(super) committing: Committing,
     /// Given up last, after every connection is closed.
     #[expect(dead_code, reason = "held, not used")]
@@ -68,12 +72,25 @@ impl BatchWriter for Recorder {
         (self.data.end() - before, result)
     }
 
+    fn due(&self) -> Option<Instant> {
+        self.tail.as_ref()?.due()
+    }
+
+    fn on_due(&mut self, number: u64) -> (u64, io::Result<()>) {
+        let before = self.data.end();
+        let result = self.pack(Vec::new(), number, false);
+        (self.data.end() - before, result)
+    }
+
     fn commits(&self) -> bool {
         true
     }
 
     #[cfg(test)]
     fn settle(&mut self) {
+        if self.due().is_some() {
+            self.pack(Vec::new(), 1, false).expect("the test's disk has room");
+        }
         if let Committing::Thread(committer) = &self.committing {
             committer.flush();
         }
@@ -88,9 +105,14 @@ impl BatchWriter for Recorder {
         let Committing::Thread(mut committer) = std::mem::replace(&mut self.committing, Committing::Over) else {
             return Ok(());
         };
+        let is_committed = committer.flush();
         let Some(mut journal) = committer.finish() else {
             return Err(io::Error::other("the thread that commits the state panicked"));
         };
+        if let Some(tail) = self.tail.take_if(|_| is_committed) {
+            let path = tail.path().to_owned();
+            tail.remove().map_err(|error| named(&path, &error))?;
+        }
         if let Some(turns) = &self.ordered
             && turns.is_waiting()
             && journal.is_complete().map_err(|error| as_io(journal.path(), &error))?
@@ -107,13 +129,14 @@ impl BatchWriter for Recorder {
 
 impl Recorder {
     fn record(&mut self, batch: &mut Batch, number: u64) -> io::Result<()> {
-        let Committing::Thread(committer) = &self.committing else {
-            return Err(io::Error::other("the thread that commits the state has ended"));
-        };
+        if self.tail.is_some() {
+            return self.gather(batch, number);
+        }
+        let Committing::Thread(committer) = &self.committing else { return Err(ended()) };
         let before = self.data.end();
         match &mut self.ordered {
             None => append(&mut self.data, &batch.rows)?,
-            Some(turns) => turns.take(batch, &mut self.data)?,
+            Some(turns) => turns.take(batch, &mut |rows| append(&mut self.data, rows))?,
         }
         let has_rows = self.data.end() != before;
         let held = self.ordered.as_ref().map(|turns| turns.held(batch)).unwrap_or_default();
@@ -131,6 +154,76 @@ impl Recorder {
         }
         Ok(())
     }
+
+    /// Takes a batch for an output that is packed: its rows are safe in the file beside it, and what is not about
+    /// finished rows is committed without waiting for their member.
+    fn gather(&mut self, batch: &mut Batch, number: u64) -> io::Result<()> {
+        let (Some(tail), Committing::Thread(committer)) = (&mut self.tail, &self.committing) else {
+            return Err(ended());
+        };
+        tail.keep(&batch.rows).map_err(|error| named(tail.path(), &error))?;
+        match &mut self.ordered {
+            None => tail.rows.extend_from_slice(&batch.rows),
+            Some(turns) => {
+                turns.take(batch, &mut |rows| {
+                    tail.rows.extend_from_slice(rows);
+                    if tail.rows.len() >= MEMBER {
+                        append(&mut self.data, &tail.rows)?;
+                        tail.rows.clear();
+                    }
+                    Ok(())
+                })?;
+                tail.held.extend(turns.held(batch));
+            }
+        }
+        tail.take_finished(batch);
+        let entries = std::mem::take(&mut batch.entries);
+        // The state must not learn of a hold before the row that brought it, nor of an end behind rows it was not told.
+        let must_pack = number == CLOSING
+            || self.data.end() != tail.told_end
+            || (tail.due().is_some() && entries.iter().any(|entry| matches!(entry, Entry::Hold(..))))
+            || self.ordered.as_ref().is_some_and(Turns::is_over_budget);
+        if must_pack {
+            return self.pack(entries, number, batch.is_urgent);
+        }
+        if !entries.is_empty() {
+            let is_urgent = batch.is_urgent || self.durability == Durability::Row;
+            let (batch, end) = (Batch { entries, ..Batch::default() }, self.data.end());
+            let page = Page { batch, held: Vec::new(), forget_held_before: None, has_rows: false, end, number };
+            committer.push(page, is_urgent);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that were gathered as a member, hands on what is to be known of them, and of these entries, and
+    /// empties the file that guarded them.
+    fn pack(&mut self, entries: Vec<Entry>, number: u64, is_urgent: bool) -> io::Result<()> {
+        let (Some(tail), Committing::Thread(committer)) = (&mut self.tail, &self.committing) else {
+            return Err(ended());
+        };
+        append(&mut self.data, &tail.rows)?;
+        let (has_rows, end) = (self.data.end() != tail.told_end, self.data.end());
+        tail.told_end = end;
+        let mut held = std::mem::take(&mut tail.held);
+        let mut forget_held_before = None;
+        if let Some(turns) = &mut self.ordered {
+            held.retain(|(index, _)| *index >= turns.reorder.next_index());
+            forget_held_before = turns.had_their_turn(!held.is_empty());
+        }
+        let is_over_budget = self.ordered.as_ref().is_some_and(Turns::is_over_budget);
+        // Until the commit, rows that wait for their turn stand nowhere else, and no row surely on the disk.
+        let awaits_commit = !held.is_empty() || is_over_budget || self.durability == Durability::Row;
+        let page = Page { batch: tail.told(entries), held, forget_held_before, has_rows, end, number };
+        committer.push(page, is_urgent || awaits_commit);
+        if awaits_commit && !committer.flush() {
+            // Told by the thread that commits. The file keeps what it has.
+            return Ok(());
+        }
+        if let Some(turns) = self.ordered.as_mut().filter(|_| is_over_budget) {
+            turns.spill();
+        }
+        tail.empty().map_err(|error| named(tail.path(), &error))
+    }
 }
 
 impl Turns {
@@ -142,25 +235,25 @@ impl Turns {
     }
 
     /// Takes the batch's rows, and appends those whose turn has come.
-    fn take(&mut self, batch: &Batch, data: &mut DataFile) -> io::Result<()> {
-        self.gather(data)?;
+    fn take(&mut self, batch: &Batch, output: Appending<'_>) -> io::Result<()> {
+        self.gather(output)?;
         let mut start = 0;
         for done in finished(batch) {
             let row = &batch.rows[start..start + done.row];
             start += done.row;
             if done.index == self.reorder.next_index() {
                 self.reorder.skip();
-                self.give(row, data)?;
-                self.gather(data)?;
+                self.give(row, output)?;
+                self.gather(output)?;
             } else {
                 self.reorder.push(done.index, row.to_vec(), row.len() + ENTRY);
             }
         }
-        self.flush(data)
+        self.flush(output)
     }
 
     /// Gathers the waiting rows whose turn has come.
-    fn gather(&mut self, data: &mut DataFile) -> io::Result<()> {
+    fn gather(&mut self, output: Appending<'_>) -> io::Result<()> {
         loop {
             let next = self.reorder.next_index();
             if self.in_output.has(next) {
@@ -168,9 +261,9 @@ impl Turns {
             } else if self.in_state.remove(next) {
                 self.reorder.skip();
                 let row = self.read(next)?;
-                self.give(&row, data)?;
+                self.give(&row, output)?;
             } else if let Some((_, Ready::Held(row))) = self.reorder.pop_ready() {
-                self.give(&row, data)?;
+                self.give(&row, output)?;
             } else {
                 return Ok(());
             }
@@ -187,13 +280,13 @@ impl Turns {
     }
 
     /// The row's turn has come. Written piece by piece: one row may bring that of everything behind it.
-    fn give(&mut self, row: &[u8], data: &mut DataFile) -> io::Result<()> {
+    fn give(&mut self, row: &[u8], output: Appending<'_>) -> io::Result<()> {
         self.ready.extend_from_slice(row);
-        if self.ready.len() < PIECE { Ok(()) } else { self.flush(data) }
+        if self.ready.len() < PIECE { Ok(()) } else { self.flush(output) }
     }
 
-    fn flush(&mut self, data: &mut DataFile) -> io::Result<()> {
-        let appended = append(data, &self.ready);
+    fn flush(&mut self, output: Appending<'_>) -> io::Result<()> {
+        let appended = output(&self.ready);
         self.ready.clear();
         self.ready.shrink_to(PIECE);
         appended
@@ -232,6 +325,13 @@ impl Turns {
             self.in_state.insert(index);
         }
     }
+}
+
+/// Appends whole rows to the output, now or with others.
+type Appending<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
+
+fn ended() -> io::Error {
+    io::Error::other("the thread that commits the state has ended")
 }
 
 fn append(data: &mut DataFile, rows: &[u8]) -> io::Result<()> {

@@ -175,8 +175,7 @@ impl<'a> Reading<'a> {
     fn take(&mut self, rows: &[u8], codec: Codec) -> Result<(), u64> {
         let mut whole = 0;
         for line in rows.split_inclusive(|&byte| byte == b'\n') {
-            let told = serde_json::from_slice::<Told<'_>>(line).ok().filter(|told| told.index < MOST_ROWS);
-            let Some(told) = told else {
+            let Some(told) = Told::of(line) else {
                 self.is_damaged = true;
                 break;
             };
@@ -252,8 +251,8 @@ impl<'a> Reading<'a> {
 
 /// What a row says of itself; the rest is passed over.
 #[derive(Deserialize)]
-struct Told<'a> {
-    index: u64,
+pub(super) struct Told<'a> {
+    pub(super) index: u64,
     #[serde(borrow)]
     url: Cow<'a, str>,
     status: Option<u16>,
@@ -265,6 +264,13 @@ struct Told<'a> {
 #[derive(Deserialize)]
 struct ToldError {
     kind: String,
+}
+
+impl<'a> Told<'a> {
+    /// None where the line is no row.
+    pub(super) fn of(line: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice::<Told<'a>>(line).ok().filter(|told| told.index < MOST_ROWS)
+    }
 }
 
 impl From<Told<'_>> for Kept {

@@ -3,6 +3,7 @@
 mod merging;
 mod model;
 mod recovery;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -130,7 +131,9 @@ fn batch(rows: &[u64], attempts: u32) -> Batch {
 }
 
 fn push(batch: &mut Batch, outcome: &Outcome) {
-    batch.push_row(outcome, |rows| RowFormat::default().render(outcome, rows));
+    let mut row = Vec::new();
+    RowFormat::default().render(outcome, &mut row);
+    batch.push_row(outcome, &row);
 }
 
 fn rendered(rows: &[u64]) -> Vec<u8> {

@@ -7,6 +7,7 @@ mod limits;
 mod retries;
 #[cfg(feature = "state")]
 mod state;
+mod threads;
 
 use gannet::bulk::{BulkOptions, Outcome};
 use gannet::{ErrorKind, Options, Session};

@@ -1,8 +1,26 @@
 //! Names, addresses and ports that do or do not answer.
 
+use std::path::PathBuf;
+
 use gannet::{ErrorKind, Phase, Session};
 
 use super::*;
+
+/// A Unix socket that leads to this port of the loopback, for as long as the directory is kept.
+fn unix_door(to: std::net::SocketAddr) -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("door");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut outside, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut inside = tokio::net::TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+            });
+        }
+    });
+    (place, path)
+}
 
 #[tokio::test]
 async fn a_refused_connection_is_of_kind_connect_and_names_the_address() {
@@ -62,4 +80,34 @@ async fn item_28_hosts_are_compared_in_one_spelling() {
         ErrorKind::Url
     );
     assert_eq!(session.get(format!("http://evil%2F.com:{port}/")).send().await.unwrap_err().kind(), ErrorKind::Url);
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_reached_whatever_the_url_names_and_its_connections_are_kept() {
+    let origin = origin().await;
+    let (_place, path) = unix_door(origin.addr());
+    let plain = session(|options| options.connections.unix_socket = Some(path));
+    for id in 0..3 {
+        let seen = json(plain.get("http://no-such-host.invalid/anything").query([("id", id)]).send().await).await;
+        assert_eq!(seen["headers"]["Host"], "no-such-host.invalid");
+        plain.post("http://no-such-host.invalid/anything").body("x").send().await.unwrap().bytes().await.unwrap();
+    }
+    assert_eq!(origin.stats().connections_total, 1);
+
+    let (_place, path) = unix_door(origin.https_addr().unwrap());
+    let secure = session(|options| {
+        options.connections.unix_socket = Some(path);
+        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+    });
+    assert_eq!(json(secure.get("https://localhost/items/7").send().await).await["id"], 7);
+    let other = secure.get("https://other.invalid/").send().await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Tls, "the certificate is for another name");
+}
+
+#[tokio::test]
+async fn a_unix_socket_that_is_not_there_is_of_kind_connect_and_named() {
+    let session = session(|options| options.connections.unix_socket = Some("/nonexistent/door".into()));
+    let error = session.get("http://127.0.0.1/").send().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Connect, Phase::Connect));
+    assert!(error.to_string().contains("/nonexistent/door"), "{error}");
 }

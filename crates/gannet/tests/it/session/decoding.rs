@@ -71,6 +71,33 @@ async fn item_22_a_bomb_comes_in_small_pieces_and_whole() {
 }
 
 #[tokio::test]
+async fn item_22_a_bomb_without_a_cap_stops_at_its_ratio() {
+    let origin = origin().await;
+    // A gzip grows a thousandfold; what is small passes whatever its ratio.
+    let session = session(|options| options.decode.ratio_from = 4 << 20);
+    let error = session.get(origin.url("/bomb?mib=64")).send().await.unwrap().bytes().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let small = session.get(origin.url("/bomb?mib=4")).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(small.len(), 4 << 20);
+    let free = super::session(|options| (options.decode.ratio_from, options.decode.max_ratio) = (0, None));
+    assert_eq!(free.get(origin.url("/bomb?mib=8")).send().await.unwrap().bytes().await.unwrap().len(), 8 << 20);
+}
+
+#[tokio::test]
+async fn item_22_the_body_of_a_redirect_is_dropped_as_it_came_and_never_decoded() {
+    // Nine codings, and no bytes of any of them: decoding would fail, and only reading takes the connection on.
+    let script = Script::new()
+        .expect_head()
+        .send("HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-encoding: gzip, br, gzip, br, gzip, br, x, y, z\r\ncontent-length: 4\r\n\r\nBOMB")
+        .expect_head()
+        .send(OK);
+    let server = serve([script]).await;
+    let response = Session::default().get(server.url("/a")).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "ok");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
 async fn item_22_six_codings_or_an_unknown_one_are_refused_when_the_body_is_read() {
     let session = Session::default();
     for coding in ["gzip,gzip,gzip\r\ncontent-encoding: gzip,gzip,gzip", "snappy", "gzip, snappy"] {

@@ -1,18 +1,25 @@
 //! One session and one request at a time: what is sent, what comes back, and what is left behind afterwards.
 
+mod auth;
 mod blocking;
 mod cancelling;
 mod connecting;
 mod cookies;
 mod decoding;
+mod events;
+mod expecting;
 mod faults;
+mod fields;
 mod pool;
 mod redirects;
 mod requests;
 mod responses;
 mod stale;
 mod timeouts;
+mod timings;
 mod tls;
+mod tracing;
+mod transfers;
 mod uploads;
 
 use std::future::{Future, poll_fn};

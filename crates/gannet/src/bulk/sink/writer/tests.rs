@@ -102,6 +102,42 @@ async fn a_slow_output_leaves_no_room_until_it_has_written() {
     assert_eq!(writer.written(), pushed as u64);
 }
 
+/// Something is due at once, and again after each batch.
+struct Due {
+    at: Option<Instant>,
+    calls: Sender<u64>,
+}
+
+impl BatchWriter for Due {
+    fn write(&mut self, _: &mut Batch, _: u64) -> (u64, io::Result<()>) {
+        self.at = Some(Instant::now());
+        (0, Ok(()))
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.at
+    }
+
+    fn on_due(&mut self, number: u64) -> (u64, io::Result<()>) {
+        self.at = None;
+        let _ = self.calls.send(number);
+        (5, if number < 2 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) })
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_is_done_although_nothing_more_comes() {
+    let (calls, called) = channel();
+    let writer = RowWriter::start(Box::new(Due { at: Some(Instant::now()), calls }), Pace::default()).unwrap();
+    assert_eq!(called.recv().unwrap(), 0);
+    push(&writer, "row\n").unwrap();
+    assert_eq!(called.recv().unwrap(), 1);
+    push(&writer, "row\n").unwrap();
+    assert_eq!(called.recv().unwrap(), 2);
+    assert_eq!(finish(&writer).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(writer.written(), 15);
+}
+
 #[tokio::test]
 async fn everything_is_in_the_file_when_finished() {
     let dir = tempfile::tempdir().unwrap();

@@ -14,6 +14,8 @@ struct Kill {
     rows: usize,
     /// How many of these the state did not learn of.
     uncommitted: usize,
+    /// How many more are finished and, where the output is packed, not packed.
+    unpacked: usize,
     /// How much of the output is there, of 1000.
     part: u32,
     /// Whether a piece of a row follows.
@@ -22,12 +24,8 @@ struct Kill {
 
 fn kill() -> impl Strategy<Value = Kill> {
     let part = prop_oneof![3 => Just(1000), 2 => 900u32..1000, 1 => 0u32..1000];
-    (0usize..12, 0usize..5, part, any::<bool>()).prop_map(|(rows, uncommitted, part, is_torn)| Kill {
-        rows,
-        uncommitted,
-        part,
-        is_torn,
-    })
+    (0usize..12, 0usize..5, 0usize..4, part, any::<bool>())
+        .prop_map(|(rows, uncommitted, unpacked, part, is_torn)| Kill { rows, uncommitted, unpacked, part, is_torn })
 }
 
 proptest! {
@@ -57,6 +55,12 @@ proptest! {
             place.restore(&files);
             if kill.is_torn && name == "rows.jsonl" && kill.part == 1000 {
                 place.append(b"{\"index\":29,\"url\":\"http");
+            } else if name != "rows.jsonl" {
+                let opened = place.open(turns);
+                let done: BTreeSet<u64> = super::done(&opened, 30).into_iter().collect();
+                let left = order.iter().copied().filter(|index| !done.contains(index));
+                let mut writer = begun(opened.state);
+                writer.write(&mut batch(&left.take(kill.unpacked).collect::<Vec<_>>(), 1), 1).1.unwrap();
             }
             check(&place, turns);
         }
@@ -85,13 +89,16 @@ fn run(opened: Opened, rows: &[u64], size: usize) -> Box<dyn BatchWriter> {
 fn check(place: &Place, turns: Option<u64>) {
     let whole: BTreeSet<u64> = whole_rows(&place.out);
     let held: BTreeSet<u64> = held(place);
+    let tail = place.beside("tail");
+    let kept: BTreeSet<u64> =
+        if tail.exists() { indices(&rows_in(&tail)).into_iter().collect() } else { BTreeSet::new() };
     let opened = place.open(turns);
     let done: BTreeSet<u64> = done(&opened, 30).into_iter().collect();
     drop(opened);
-    assert_eq!(done, whole.union(&held).copied().collect::<BTreeSet<_>>());
+    assert_eq!(done, whole.union(&held).chain(&kept).copied().collect::<BTreeSet<_>>());
     // Not torn any more, and no row twice.
     let rows = place.rows();
-    assert_eq!(rows.len(), whole.len());
+    assert_eq!(rows.len(), whole.len() + if turns.is_some() { 0 } else { kept.len() });
     assert_eq!(place.status().done, done.len() as u64);
 }
 

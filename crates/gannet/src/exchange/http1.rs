@@ -1,25 +1,27 @@
-//! One request and its response on one connection, driven in place: no task, no channel. Upload and download
-//! progress in the same poll. It holds the lease until the response is whole; then the connection goes back to
-//! the pool or is closed. Dropping an exchange closes the connection.
+//! One request and its response on a connection of HTTP/1.1, driven in place: no task, no channel. Upload and
+//! download progress in the same poll. It holds the lease until the response is whole; then the connection goes back
+//! to the pool or is closed. Dropping an exchange closes the connection.
 
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use gannet_core::h1::{Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
+use gannet_core::h1::{Event, ProtocolError, ResponseHead, ResponseReader};
 use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use crate::alarm::later;
+use crate::body::Kind;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
+use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::Lease;
+use crate::timings::Marks;
 use crate::upload::{Sent, Upload, is_body_error};
 
-pub(crate) struct Exchange {
+pub(crate) struct Http1 {
     lease: Lease,
     upload: Upload,
     reader: ResponseReader,
@@ -32,28 +34,13 @@ pub(crate) struct Exchange {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
+    pub(crate) watch: Watch,
 }
 
-/// The two deadlines that run during an exchange.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    pub(crate) read: Option<Duration>,
-    pub(crate) total: Option<(Instant, Duration)>,
-    /// When bytes last moved.
-    pub(crate) moved: Instant,
-}
-
-/// A failed exchange; `unanswered` where not one byte of a response had come and the connection was at fault.
-pub(crate) struct Failed {
-    pub(crate) error: Error,
-    pub(crate) unanswered: bool,
-}
-
-impl Exchange {
-    pub(crate) fn new(lease: Lease, upload: Upload, kind: RequestKind, limits: HeadLimits, clock: Clock) -> Self {
-        let reader = ResponseReader::new(kind, limits);
+impl Http1 {
+    pub(crate) fn new(lease: Lease, upload: Upload, reader: ResponseReader, clock: Clock, watch: Watch) -> Self {
         let buffer = ReadBuffer::default();
-        Exchange { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false }
+        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false, watch }
     }
 
     /// The response's head.
@@ -61,7 +48,10 @@ impl Exchange {
         loop {
             if self.start < self.end {
                 match self.parse() {
-                    Ok(Event::Head(head)) => return Poll::Ready(Ok(head)),
+                    Ok(Event::Head(head)) => {
+                        self.upload.on_answer();
+                        return Poll::Ready(Ok(head));
+                    }
                     Ok(_) => {}
                     Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Head))),
                 }
@@ -74,11 +64,14 @@ impl Exchange {
         }
     }
 
-    /// The next piece of the body, as a place in [`Exchange::data`]; `None` at its end.
+    /// The next piece of the body, as a place in [`Http1::data`]; `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
-                Ok(Event::Data(range)) => return Poll::Ready(Ok(Some(range))),
+                Ok(Event::Data(range)) => {
+                    self.watch.on_received(range.len());
+                    return Poll::Ready(Ok(Some(range)));
+                }
                 Ok(Event::End) => return Poll::Ready(Ok(None)),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Body).error)),
@@ -91,6 +84,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the answer came before the body was begun; a one-time stream is then back in the body.
+    pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
+        self.upload.reclaim(body)
+    }
+
     /// How many bytes have come that nobody has looked at yet.
     pub(crate) fn at_hand(&self) -> usize {
         self.end - self.start
@@ -99,7 +97,10 @@ impl Exchange {
     /// A piece of body that is at hand already, without reading more.
     pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
         match self.parse() {
-            Ok(Event::Data(range)) => Some(range),
+            Ok(Event::Data(range)) => {
+                self.watch.on_received(range.len());
+                Some(range)
+            }
             // An error stays with the reader and is told by the next poll.
             _ => None,
         }
@@ -121,18 +122,34 @@ impl Exchange {
 
     /// The caller itself did not want to read for so long: restarts `read`, and moves `total` on if asked to.
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
-        self.clock.moved = Instant::now();
-        if let (Some((at, _)), true) = (&mut self.clock.total, move_total) {
-            *at += waited;
-        }
+        self.clock.excuse(waited, move_total);
     }
 
-    /// Ends the exchange: the connection goes back to the pool if it may carry another request.
-    pub(crate) fn finish(mut self) {
+    /// Ends the exchange, its response being whole: the connection goes back to the pool if it may carry another
+    /// request. What was marked on the way is handed out.
+    pub(crate) fn finish(mut self) -> Marks {
+        let marks = self.watch.finish(self.clock.moved);
         let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
         self.give_buffer();
         if reusable {
             self.lease.put_back();
+        }
+        marks
+    }
+
+    /// What has left since so many bytes had.
+    fn note_sent(&mut self, before: u64, sent: &Sent) {
+        self.clock.moved = Instant::now();
+        if matches!(sent, Sent::All) {
+            self.watch.on_sent(self.clock.moved);
+        }
+        let (head, sent) = (self.upload.head(), self.upload.sent());
+        if before < head && sent >= head {
+            self.watch.on_head_sent(head);
+        }
+        let body = sent.saturating_sub(head.max(before));
+        if body > 0 {
+            self.watch.on_body_sent(body);
         }
     }
 
@@ -148,7 +165,10 @@ impl Exchange {
 
     /// Moves bytes: out if some are left, in. Ready when something came in.
     fn poll_io(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        if !self.upload.is_done() && self.broken.is_none() {
+        if self.upload.is_under_way() && self.broken.is_none() {
+            if self.upload.held_until().is_some() && self.reader.is_continued() {
+                self.upload.release();
+            }
             self.poll_upload(cx)?;
         }
         if self.buffer.is_empty() {
@@ -166,9 +186,12 @@ impl Exchange {
                 if count == 0 {
                     return Poll::Ready(self.on_eof(phase));
                 }
-                self.answered = true;
                 self.end += count;
                 self.clock.moved = Instant::now();
+                if !self.answered {
+                    self.answered = true;
+                    self.watch.on_first_byte(self.clock.moved);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -188,8 +211,9 @@ impl Exchange {
     /// Only a body that cannot be read on our side ends the exchange at once.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
+        let before = self.upload.sent();
         match self.upload.poll(&mut conn.stream, cx) {
-            Poll::Ready(Ok(Sent::All | Sent::Some)) => self.clock.moved = Instant::now(),
+            Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {
                 let error = Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
                 return Err(Failed { error, unanswered: false });
@@ -201,21 +225,18 @@ impl Exchange {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        let read_at = self.clock.read.map(|read| later(self.clock.moved, read));
-        let total_at = self.clock.total.map(|(at, _)| at);
-        let first = match (read_at, total_at) {
-            (Some(read), Some(total)) => Some(read.min(total)),
-            (read, total) => read.or(total),
-        };
         let Some(conn) = self.lease.conn() else { return Poll::Pending };
-        if conn.alarm.poll(cx, first).is_pending() {
-            return Poll::Pending;
+        if let Some(until) = self.upload.held_until() {
+            // While the body waits to be asked for, that wait takes the place of `read`.
+            let total = self.clock.total.map(|(at, _)| at);
+            ready!(conn.alarm.poll(cx, Some(total.map_or(until, |at| at.min(until)))));
+            if total.is_none_or(|at| until < at) {
+                self.upload.release();
+                self.clock.moved = Instant::now();
+                return Poll::Ready(Ok(()));
+            }
         }
-        let error = match (self.clock.total, self.clock.read) {
-            (Some((at, limit)), _) if Some(at) == first => Error::timeout(ErrorKind::TimeoutTotal, phase, limit),
-            (_, Some(limit)) => Error::timeout(ErrorKind::TimeoutRead, phase, limit),
-            (_, None) => return Poll::Pending,
-        };
+        let error = ready!(self.clock.poll(&mut conn.alarm, cx, phase));
         Poll::Ready(Err(Failed { error, unanswered: false }))
     }
 
