@@ -268,10 +268,11 @@ impl Host {
             if let Some(rule) = &terms.rate {
                 self.gate.take(rule, now);
             }
-            if let Some(pace) = &mut self.pace {
+            let care = self.care();
+            if let Some(pace) = &mut care.pace {
                 pace.on_start(now);
             }
-            if let Some(guard) = &mut self.guard {
+            if let Some(guard) = &mut care.guard {
                 guard.on_copy(now);
             }
         }

@@ -375,7 +375,7 @@ impl Schedule {
         self.hosts.book_end(id);
         let host = &mut self.hosts[id];
         if let Some(outcome) = lost {
-            let ended = Ended { started: ticket.started, probe: false, outcome, ceiling: self.ceiling };
+            let ended = Ended { started: ticket.started, probe: false, outcome, ceiling: self.terms.ceiling };
             host.on_outcome(&ended, &self.options.polite, now, &mut self.rng);
             if let Some(hold) = self.options.retry.hold(outcome) {
                 host.hold_until(later(now, hold));
