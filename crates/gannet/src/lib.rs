@@ -21,6 +21,7 @@ mod multipart;
 mod options;
 mod pool;
 mod progress;
+mod proxy;
 mod redact;
 mod request;
 mod response;
@@ -40,12 +41,15 @@ pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
+pub use gannet_core::proxy::{
+    NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
+};
 pub use gannet_core::redirect::RedirectPolicy;
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, ResponseLimits, Tls};
+pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, Proxy, ResponseLimits, Tls};
 pub use pool::PoolStats;
 pub use progress::Progress;
 pub use redact::RedactedUrl;

@@ -13,6 +13,7 @@ mod limits;
 mod nginx;
 mod origin;
 mod output;
+mod proxy;
 mod signals;
 mod state;
 mod tls;

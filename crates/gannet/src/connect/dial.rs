@@ -69,6 +69,20 @@ impl Dialing<'_> {
         }
     }
 
+    /// The addresses alone, for a proxy to connect to.
+    pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
+        match self.route {
+            Route::Name(pending) => {
+                let cached = pending.is_known();
+                let addresses = pending.addresses().await?;
+                progress.on_addresses(&addresses, cached);
+                Ok(addresses)
+            }
+            Route::Address(ip) => Ok(vec![ip]),
+            Route::Unix(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The stream, and in `phase` how far it came, should the caller give up.
     pub(super) async fn stream(self, phase: &mut Phase, progress: &mut Steps) -> Result<Stream> {
         let addresses = match self.route {

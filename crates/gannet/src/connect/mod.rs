@@ -4,6 +4,7 @@
 
 mod dial;
 mod dns;
+mod proxy;
 mod stream;
 mod tls;
 
@@ -17,9 +18,11 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::proxy::ProxyServer;
 use crate::trace::Steps;
 
 use dial::Dialer;
+use proxy::Through;
 pub(crate) use stream::Stream;
 use tls::TlsSetup;
 
@@ -27,6 +30,8 @@ use tls::TlsSetup;
 pub(crate) struct Connector {
     dialer: Dialer,
     tls: TlsSetup,
+    /// For proxies that are spoken to inside TLS.
+    proxy_tls: TlsSetup,
 }
 
 /// Where a URL leads to, and how one speaks there.
@@ -48,18 +53,37 @@ impl<'a> Target<'a> {
 
 impl Connector {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        Ok(Connector { dialer: Dialer::new(options), tls: TlsSetup::new(&options.tls)? })
+        let (tls, proxy_tls) = (TlsSetup::new(&options.tls)?, TlsSetup::new(&options.proxy.tls)?);
+        Ok(Connector { dialer: Dialer::new(options), tls, proxy_tls })
     }
 
-    /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
-    /// a free thread of our own resolver. `progress` is told of each step.
-    pub(crate) async fn connect(&self, url: &Url, limit: Option<Duration>, progress: &mut Steps) -> Result<Conn> {
+    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
+    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
+    /// each step.
+    pub(crate) async fn connect(
+        &self,
+        url: &Url,
+        via: Option<&ProxyServer>,
+        limit: Option<Duration>,
+        progress: &mut Steps,
+    ) -> Result<Conn> {
         let target = Target::of(url)?;
-        let mut dialing = self.dialer.dial(&target, progress);
+        let reached = via.map(ProxyServer::target);
+        let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
         dialing.queued().await;
+        let mut lookup = via.filter(|proxy| proxy.wants_addresses()).map(|_| self.dialer.dial(&target, progress));
+        if let Some(lookup) = &mut lookup {
+            lookup.queued().await;
+        }
         let mut phase = Phase::Dns;
         let steps = async {
-            let stream = dialing.stream(&mut phase, progress).await?;
+            let stream = match via {
+                None => dialing.stream(&mut phase, progress).await?,
+                Some(proxy) => {
+                    let through = Through { proxy, target: &target, dialing, lookup };
+                    self.through(through, &mut phase, progress).await?
+                }
+            };
             if !target.tls {
                 return Ok(Conn::new(stream, progress.finish()));
             }
@@ -74,7 +98,13 @@ impl Connector {
         };
         match timeout_at(later(Instant::now(), limit), steps).await {
             Ok(result) => result,
-            Err(_) => Err(Error::timeout(ErrorKind::TimeoutConnect, phase, limit)),
+            Err(_) => {
+                let error = Error::timeout(ErrorKind::TimeoutConnect, phase, limit);
+                Err(match via {
+                    None => error,
+                    Some(proxy) => proxy.timed_out(error),
+                })
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod expecting;
 mod faults;
 mod fields;
 mod pool;
+mod proxies;
 mod redirects;
 mod requests;
 mod responses;
