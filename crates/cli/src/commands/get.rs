@@ -29,7 +29,7 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
-        tell(&exchange::request(&request, session.default_headers()));
+        tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
     }
     let started = Instant::now();
     let mut response = match session.execute(request).await {

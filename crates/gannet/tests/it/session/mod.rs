@@ -10,6 +10,7 @@ mod events;
 mod expecting;
 mod faults;
 mod fields;
+mod http2;
 mod pool;
 mod proxies;
 mod redirects;
