@@ -6,6 +6,7 @@ mod cancelling;
 mod connecting;
 mod cookies;
 mod decoding;
+mod downloads;
 mod events;
 mod expecting;
 mod faults;
