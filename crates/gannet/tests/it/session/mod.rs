@@ -13,6 +13,7 @@ mod events;
 mod expecting;
 mod faults;
 mod fields;
+mod http2;
 mod pool;
 mod proxies;
 mod redirects;
