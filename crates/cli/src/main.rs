@@ -12,6 +12,7 @@ mod progress;
 mod settings;
 mod signals;
 mod summary;
+mod who;
 mod write_out;
 
 use std::io::Write;

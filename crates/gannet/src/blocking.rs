@@ -54,13 +54,21 @@ impl Session {
     /// # Errors
     /// As there; kind `resources` if the thread cannot be started.
     pub fn new(options: Options) -> Result<Self> {
+        Session::of(crate::Session::new(options)?)
+    }
+
+    /// The blocking door of a session that was built with more than options ([`crate::Session::builder`]). It must not
+    /// have been used yet: connections belong to the runtime that opened them.
+    ///
+    /// # Errors
+    /// Kind `resources` if the thread cannot be started.
+    pub fn of(session: crate::Session) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("gannet-blocking")
             .enable_all()
             .build()
             .map_err(|error| Error::io(ErrorKind::Resources, Phase::Prepare, "cannot start a thread", error))?;
-        let session = crate::Session::new(options)?;
         Ok(Session { session, runtime: Arc::new(Background(Some(runtime))) })
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -93,6 +93,8 @@ pub(crate) struct Common {
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// The defaults as HTTP/2 carries them, once they were needed.
+    pub(crate) http2_defaults: OnceLock<http::HeaderMap>,
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     /// What stands around them; none if there is none.
@@ -130,10 +132,25 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
+        let keys = Keys::new(&options.auth, base.as_ref())?;
+        let mut jar = Jar::new();
+        jar.trust_loopback(options.cookies.secure_loopback);
+        let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
-        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
-        let common =
-            Common { options, connector, proxies, defaults, default_block, traces, middlewares, base, keys, jar };
+        let http2_defaults = OnceLock::new();
+        let common = Common {
+            options,
+            connector,
+            proxies,
+            defaults,
+            default_block,
+            http2_defaults,
+            traces,
+            middlewares,
+            base,
+            keys,
+            jar,
+        };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
@@ -233,7 +250,9 @@ impl Session {
         all.read()
     }
 
-    /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
+    /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the
+    /// session for it again meanwhile: every request takes it for a moment. To keep it in a file, see
+    /// [`Session::save_cookies`] and [`Session::load_cookies`].
     pub fn cookies(&self) -> MutexGuard<'_, Jar> {
         self.inner.jar()
     }

@@ -18,7 +18,7 @@ use super::runtime;
 use crate::args::GetArgs;
 use crate::exit::Exit;
 use crate::write_out::{Telling, WriteOut};
-use crate::{exchange, settings, tell};
+use crate::{exchange, settings, tell, who};
 
 /// Sends the request and writes what comes back.
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
@@ -31,19 +31,26 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
 
 async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
+    let exit = ask(&session, args).await;
+    // However it ended: what the server has set is set.
+    who::save(&session, &args.request.who)?;
+    exit
+}
+
+async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     let format = args.write_out.as_deref().map(WriteOut::read).transpose()?;
     let bar = Bar::new(args);
-    let mut request = upload::request(&session, args, &bar)?;
+    let mut request = upload::request(session, args, &bar)?;
     let target = save::target(args, &request)?;
     if args.verbose {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
-        tell(&exchange::request(&request, session.default_headers()));
+        tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
     }
     let telling = format.map(|format| Telling::begin(format, &mut request, args.file().as_deref()));
     if let Some(target) = target {
-        let exit = save::download(&session, request, target, args, &bar).await?;
+        let exit = save::download(session, request, target, args, &bar).await?;
         return ended(telling, None, exit, None);
     }
     let started = Instant::now();
@@ -112,7 +119,10 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
     options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
-    settings::open(options)
+    who::options(&mut options, &args.request.who)?;
+    let session = settings::open(options)?;
+    who::load(&session, &args.request.who)?;
+    Ok(session)
 }
 
 /// Why the body did not reach its end.

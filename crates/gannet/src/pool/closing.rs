@@ -34,9 +34,9 @@ impl Cut {
 }
 
 /// A request between two connections: while there is one the pool is not drained.
-pub(crate) struct Held<'a>(&'a Closing);
+pub(crate) struct Between<'a>(&'a Closing);
 
-impl Drop for Held<'_> {
+impl Drop for Between<'_> {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::AcqRel);
     }
@@ -68,9 +68,9 @@ impl Closing {
     }
 
     /// A request under way gives one connection back and will ask for another.
-    pub(crate) fn hold(&self) -> Held<'_> {
+    pub(crate) fn hold(&self) -> Between<'_> {
         self.held.fetch_add(1, Ordering::AcqRel);
-        Held(self)
+        Between(self)
     }
 
     pub(crate) fn is_cut(&self) -> bool {

@@ -3,11 +3,13 @@
 //! lease that is dropped, at whatever moment, gives its slot to the next in line.
 //!
 //! An origin here is scheme, host and port. The pool opens nothing itself: a lease without a connection is the
-//! right to open one.
+//! right to open one. A lease on a connection of HTTP/2 is room for one request on it; others share it.
 
 mod closing;
 mod counters;
+mod lease;
 mod queue;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -21,11 +23,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
+use crate::http2::Muxed;
 use crate::timings::Opened;
-pub(crate) use closing::{Closing, Cut, Held};
+pub(crate) use closing::{Between, Closing, Cut};
 pub(crate) use counters::{Counters, Why};
 pub use counters::{PoolClosed, PoolCounters};
-use queue::{OriginId, Queues};
+use lease::Held;
+pub(crate) use lease::Lease;
+use queue::{Closed, Grant, OriginId, Queues};
+use shared::Key;
 
 /// How often a pool that is being closed looks whether all is over.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -61,14 +67,14 @@ pub(crate) struct Pool {
 }
 
 struct State {
-    queues: Queues<Conn, oneshot::Sender<Lease>>,
+    queues: Queues<Conn, oneshot::Sender<Lease>, Arc<Muxed>>,
     reaper: Option<AbortHandle>,
     closed: bool,
 }
 
 /// What a checkout gives.
 pub(crate) enum Checkout {
-    /// A slot, with an idle connection if there was one.
+    /// A slot, with an idle connection if there was one; or room on a shared connection.
     Now(Lease),
     /// A place in the line.
     Wait(Waiting),
@@ -80,7 +86,7 @@ pub(crate) enum Checkout {
 pub struct PoolStats {
     /// Sockets open or being opened.
     pub open: usize,
-    /// Those of them that carry no request.
+    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one.
     pub idle: usize,
     /// Requests that wait for a connection.
     pub waiting: usize,
@@ -102,7 +108,7 @@ pub struct HostStats {
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,
-    /// Those of them that carry no request.
+    /// Those of them that carry no request; of HTTP/1.1 only.
     pub idle: usize,
     /// Requests that wait for a connection to it.
     pub waiting: usize,
@@ -132,39 +138,51 @@ impl Pool {
         Arc::new(Pool { state, idle_for, counters, closing })
     }
 
-    /// A connection, the right to open one, or a place in the line.
-    pub(crate) fn checkout(self: &Arc<Self>, origin: &str) -> Checkout {
+    /// A connection, room on a shared one, the right to open one, or a place in the line. `shares`: whether
+    /// connections of this origin may be shared, the same each time.
+    pub(crate) fn checkout(self: &Arc<Self>, origin: &str, shares: bool) -> Checkout {
         let now = Instant::now();
         let mut stale = Vec::new();
         let mut state = self.lock();
         if state.closed && !self.closing.is_held() {
             return Checkout::Closed;
         }
-        let mut id = state.queues.intern(origin);
+        let mut id = state.queues.intern(origin, shares);
         while let Some(mut conn) = state.queues.take_idle(id) {
             let is_young = now.saturating_duration_since(conn.idle_since) < self.idle_for;
             if is_young && conn.stream.is_quiet() {
                 drop(state);
                 self.counters.on_reused();
-                return Checkout::Now(Lease::new(self.clone(), id, Some(conn)));
+                return Checkout::Now(self.lease(id, Held::Conn(conn)));
             }
             self.counters.on_closed(if is_young { Why::Stale } else { Why::Expired }, 1);
             // Found dead before use: its slot is free again for whoever is next, which may be us.
             stale.push(conn);
             state.queues.on_closed(id);
-            id = state.queues.intern(origin);
+            id = state.queues.intern(origin, shares);
+        }
+        if let Some((key, muxed)) = if shares { state.queues.take_stream(id) } else { None } {
+            drop(state);
+            drop(stale);
+            self.counters.on_reused();
+            return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
         }
         if let Some(evicted) = state.queues.open(id) {
             drop(state);
+            drop(stale);
             self.counters.on_closed(Why::Evicted, evicted.iter().len());
-            drop((evicted, stale));
-            return Checkout::Now(Lease::new(self.clone(), id, None));
+            close_all(evicted);
+            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, failed: false }));
         }
         let (sender, receiver) = oneshot::channel();
         let ticket = state.queues.wait(id, sender);
         drop(state);
         drop(stale);
         Checkout::Wait(Waiting { receiver: Some(receiver), pool: self.clone(), ticket })
+    }
+
+    fn lease(self: &Arc<Self>, origin: OriginId, held: Held) -> Lease {
+        Lease { pool: Some(self.clone()), origin, held, why: Why::Dropped }
     }
 
     /// Closes every idle connection, turns away every waiter and all who come later.
@@ -175,9 +193,11 @@ impl Pool {
         let reaper = state.reaper.take();
         let idle = state.queues.take_all_idle();
         let waiters = state.queues.take_all_waiters();
+        state.queues.retire_all();
         drop(state);
         self.counters.on_closed(Why::SessionClosed, idle.len());
-        drop((idle, waiters));
+        close_all(idle);
+        drop(waiters);
         if let Some(reaper) = reaper {
             reaper.abort();
         }
@@ -193,10 +213,6 @@ impl Pool {
 
     pub(crate) fn hosts(&self) -> Vec<HostStats> {
         self.lock().queues.hosts()
-    }
-
-    pub(crate) fn on_open_failed(&self) {
-        self.counters.on_open_failed();
     }
 
     /// Closes it and waits so long for what is under way; what has not ended then is cut off. How many those were.
@@ -222,8 +238,10 @@ impl Pool {
     /// Closes idle connections to make descriptors free; how many.
     pub(crate) fn evict_idle(&self) -> usize {
         let idle = self.lock().queues.take_all_idle();
-        self.counters.on_closed(Why::Evicted, idle.len());
-        idle.len()
+        let count = idle.len();
+        self.counters.on_closed(Why::Evicted, count);
+        close_all(idle);
+        count
     }
 
     fn put_back(self: &Arc<Self>, origin: OriginId, conn: Conn) {
@@ -241,12 +259,69 @@ impl Pool {
             return self.slot_freed(origin);
         }
         let refused = state.queues.on_returned(origin, conn);
-        if state.reaper.is_none() {
-            state.reaper = self.spawn_reaper();
-        }
+        self.ensure_reaper(&mut state);
         self.serve(state);
         self.counters.on_closed(Why::Evicted, refused.iter().len());
         drop(refused);
+    }
+
+    /// The connection in a slot turned out to be a shared one, or one for a single request at a time.
+    fn opened(self: &Arc<Self>, origin: OriginId, muxed: Option<&Arc<Muxed>>, led: bool) -> Option<Key> {
+        let mut state = self.lock();
+        let key = match muxed {
+            None => {
+                state.queues.on_single(origin);
+                None
+            }
+            Some(muxed) => {
+                let key = state.queues.on_shared(origin, muxed.clone(), muxed.limit(), led);
+                if state.closed {
+                    // Nobody else comes: closed behind this request.
+                    state.queues.retire_all();
+                }
+                Some(key)
+            }
+        };
+        self.serve(state);
+        key
+    }
+
+    /// A slot was given up before there was a connection in it.
+    fn unopened(self: &Arc<Self>, origin: OriginId, failed: bool) {
+        let mut state = self.lock();
+        state.queues.on_unopened(origin, failed);
+        self.serve(state);
+    }
+
+    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key) {
+        let mut state = self.lock();
+        let keep = !state.closed && !self.idle_for.is_zero();
+        let over = state.queues.on_stream_end(origin, key, keep, Instant::now());
+        if state.queues.stats().idle > 0 {
+            self.ensure_reaper(&mut state);
+        }
+        // Closed before the next in line may open another.
+        self.serve_closing(state, over);
+    }
+
+    /// What the server says of a shared connection now.
+    pub(crate) fn shared_changed(self: &Arc<Self>, place: Place, limit: usize, draining: bool) {
+        let mut state = self.lock();
+        let gone = state.queues.on_shared_change(place.origin, place.key, limit, draining);
+        self.serve_closing(state, gone);
+    }
+
+    /// A shared connection ended.
+    pub(crate) fn shared_lost(self: &Arc<Self>, place: Place) {
+        let mut state = self.lock();
+        let gone = state.queues.on_shared_lost(place.origin, place.key);
+        self.serve_closing(state, gone);
+    }
+
+    fn retire(self: &Arc<Self>, origin: OriginId, key: Key) {
+        let mut state = self.lock();
+        let gone = state.queues.retire(origin, key);
+        self.serve_closing(state, gone);
     }
 
     fn slot_freed(self: &Arc<Self>, origin: OriginId) {
@@ -255,26 +330,60 @@ impl Pool {
         self.serve(state);
     }
 
+    /// As [`Pool::serve`], where a shared connection has to be closed before: its socket makes room.
+    fn serve_closing(self: &Arc<Self>, state: MutexGuard<'_, State>, gone: Option<Closed<Conn, Arc<Muxed>>>) {
+        if let Some(Closed::Shared(muxed)) = &gone {
+            muxed.disconnect();
+            let why = if state.closed { Why::SessionClosed } else { Why::Ended };
+            self.counters.on_closed(why, 1);
+        }
+        self.serve(state);
+        close_all(gone);
+    }
+
     /// Hands out what became free. A waiter that is gone costs a look, and the next one is served.
     fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut unwanted = Vec::new();
-        while let Some((origin, conn, sender)) = state.queues.next_grant() {
-            if conn.is_some() {
+        while let Some((origin, grant, sender)) = state.queues.next_grant() {
+            for evicted in state.queues.take_evicted() {
+                // Under the lock, which is rare: the socket has to be closed before its slot is used.
+                if let Closed::Shared(muxed) = &evicted {
+                    muxed.disconnect();
+                    unwanted.push(evicted);
+                }
+            }
+            let held = match grant {
+                Grant::Open => Held::Slot { leads: state.queues.shares(origin), failed: false },
+                Grant::Conn(conn) => Held::Conn(conn),
+                Grant::Stream(key, muxed) => Held::Stream { key, muxed },
+            };
+            if matches!(held, Held::Conn(_) | Held::Stream { .. }) {
                 self.counters.on_reused();
             }
-            let lease = Lease::new(self.clone(), origin, conn);
+            let lease = self.lease(origin, held);
             if let Err(mut refused) = sender.send(lease) {
                 // Defused: dropping it under the lock would come back here.
                 refused.pool = None;
-                if refused.conn.is_some() {
+                if !matches!(refused.held, Held::Slot { .. }) {
                     self.counters.on_unused();
                 }
-                unwanted.extend(state.queues.take_back(origin, refused.conn.take()));
+                let grant = match refused.take() {
+                    Held::Conn(conn) => Grant::Conn(conn),
+                    Held::Stream { key, muxed } => Grant::Stream(key, muxed),
+                    Held::Slot { .. } | Held::Nothing => Grant::Open,
+                };
+                unwanted.extend(state.queues.take_back(origin, grant, Instant::now()));
             }
         }
         drop(state);
         self.counters.on_closed(Why::Evicted, unwanted.len());
-        drop(unwanted);
+        close_all(unwanted);
+    }
+
+    fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
+        if state.reaper.is_none() {
+            state.reaper = self.spawn_reaper();
+        }
     }
 
     /// One task for the whole pool, alive only while something is idle; it holds the pool weakly.
@@ -300,79 +409,18 @@ async fn reap(pool: Weak<Pool>, idle_for: Duration) {
     loop {
         tokio::time::sleep_until(until).await;
         let Some(pool) = pool.upgrade() else { return };
-        let now = Instant::now();
+        let Some(expires) = Instant::now().checked_sub(idle_for) else { return };
         let mut state = pool.lock();
-        let (expired, next) =
-            state.queues.expire(|conn| later(conn.idle_since, idle_for) <= now, |conn| conn.idle_since);
+        let (expired, next) = state.queues.expire(expires, |conn| conn.idle_since);
         match next {
             Some(since) => until = later(since, idle_for),
             None => state.reaper = None,
         }
         drop(state);
         pool.counters.on_closed(Why::Expired, expired.len());
-        drop(expired);
+        close_all(expired);
         if next.is_none() {
             return;
-        }
-    }
-}
-
-/// A slot of the pool, and the connection in it once there is one.
-/// Dropping it closes the connection and frees the slot; [`Lease::put_back`] keeps the connection for others.
-pub(crate) struct Lease {
-    pool: Option<Arc<Pool>>,
-    origin: OriginId,
-    conn: Option<Conn>,
-    /// Why the connection is closed, if it is.
-    why: Why,
-}
-
-impl Lease {
-    fn new(pool: Arc<Pool>, origin: OriginId, conn: Option<Conn>) -> Self {
-        Lease { pool: Some(pool), origin, conn, why: Why::Dropped }
-    }
-
-    pub(crate) fn conn(&mut self) -> Option<&mut Conn> {
-        self.conn.as_mut()
-    }
-
-    pub(crate) fn fill(&mut self, conn: Conn) {
-        if let Some(pool) = &self.pool {
-            pool.counters.on_opened();
-            pool.closing.watch(&conn.cut);
-        }
-        self.conn = Some(conn);
-    }
-
-    /// Gives up an idle connection that turned out unfit, and keeps the slot to open another.
-    pub(crate) fn discard(&mut self) {
-        if let (Some(_), Some(pool)) = (self.conn.take(), &self.pool) {
-            pool.counters.on_unused();
-            pool.counters.on_closed(Why::Stale, 1);
-        }
-    }
-
-    /// Should the connection be closed with this lease, then for this reason.
-    pub(crate) fn because(&mut self, why: Why) {
-        self.why = why;
-    }
-
-    /// The request is over and the connection may carry the next.
-    pub(crate) fn put_back(mut self) {
-        if let (Some(pool), Some(mut conn)) = (self.pool.take(), self.conn.take()) {
-            conn.idle_since = Instant::now();
-            pool.put_back(self.origin, conn);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // Closed first: the next in line may open a socket at once, and must not exceed the cap.
-        let closed = self.conn.take().is_some();
-        if let Some(pool) = self.pool.take() {
-            pool.counters.on_closed(self.why, usize::from(closed));
-            pool.slot_freed(self.origin);
         }
     }
 }
@@ -403,6 +451,22 @@ impl Drop for Waiting {
             drop(sender);
             // Dropped after the lock is free: a lease that was granted already gives its slot on.
             self.receiver = None;
+        }
+    }
+}
+
+/// Which shared connection is meant.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    origin: OriginId,
+    key: Key,
+}
+
+fn close_all(closed: impl IntoIterator<Item = Closed<Conn, Arc<Muxed>>>) {
+    for closed in closed {
+        match closed {
+            Closed::Conn(conn) => drop(conn),
+            Closed::Shared(muxed) => muxed.close(),
         }
     }
 }
