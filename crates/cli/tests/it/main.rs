@@ -19,3 +19,4 @@ mod state;
 mod tls;
 mod transfers;
 mod usage;
+mod who;

@@ -4,6 +4,7 @@ mod auth;
 mod blocking;
 mod cancelling;
 mod connecting;
+mod cookie_files;
 mod cookies;
 mod decoding;
 mod downloads;
