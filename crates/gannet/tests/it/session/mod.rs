@@ -12,6 +12,7 @@ mod events;
 mod expecting;
 mod faults;
 mod fields;
+mod http2;
 mod pool;
 mod proxies;
 mod redirects;
