@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
 use gannet_core::proxy::ProxyUrl;
@@ -82,6 +82,8 @@ pub(crate) struct Common {
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// The defaults as HTTP/2 carries them, once they were needed.
+    pub(crate) http2_defaults: OnceLock<http::HeaderMap>,
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
@@ -116,9 +118,14 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options)?;
+        let keys = Keys::new(&options.auth, base.as_ref())?;
+        let mut jar = Jar::new();
+        jar.trust_loopback(options.cookies.secure_loopback);
+        let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
-        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
-        let common = Common { options, connector, proxies, defaults, default_block, traces, base, keys, jar };
+        let http2_defaults = OnceLock::new();
+        let common =
+            Common { options, connector, proxies, defaults, default_block, http2_defaults, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
@@ -174,7 +181,9 @@ impl Session {
         shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
     }
 
-    /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
+    /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the
+    /// session for it again meanwhile: every request takes it for a moment. To keep it in a file, see
+    /// [`Session::save_cookies`] and [`Session::load_cookies`].
     pub fn cookies(&self) -> MutexGuard<'_, Jar> {
         self.inner.jar()
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ProxyArgs;
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
+use super::{ProxyArgs, WhoArgs};
 
 /// What is sent.
 #[derive(Debug, Args)]
@@ -35,13 +35,8 @@ pub(crate) struct RequestArgs {
     #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
     pub(crate) data: Option<TextArg>,
 
-    /// A cookie, 'name=value'
-    #[arg(long = "cookie", value_name = "NAME=VALUE", value_parser = values::cookie)]
-    pub(crate) cookies: Vec<String>,
-
-    /// Basic authentication; a password here stands in the process list, one in -H @FILE does not
-    #[arg(short, long, value_name = "NAME:PASSWORD", value_parser = values::credentials)]
-    pub(crate) user: Option<(String, String)>,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
 }
 
 /// How long it may take. Every value in seconds (1.5), or with a unit (500ms, 2m), or `none`.
@@ -72,6 +67,18 @@ pub(crate) struct NetworkArgs {
     /// Take a redirect as the response
     #[arg(long, conflicts_with = "max_redirects")]
     pub(crate) no_follow: bool,
+
+    /// Speak HTTP/1.1 only
+    #[arg(long = "http1.1")]
+    pub(crate) http1: bool,
+
+    /// Offer HTTP/2 over https, and take HTTP/1.1 too: as without an option
+    #[arg(long, overrides_with = "http1")]
+    pub(crate) http2: bool,
+
+    /// Speak HTTP/2 only, over http too, without asking
+    #[arg(long, conflicts_with_all = ["http1", "http2"])]
+    pub(crate) http2_prior_knowledge: bool,
 
     /// Accept any certificate: anyone on the way can read and change everything
     #[arg(short = 'k', long)]
