@@ -175,7 +175,7 @@ struct Late(Run, gannet_core::retry::Rng);
 impl Client for Late {
     fn poll(&mut self, id: u64, now: Instant) -> Next {
         match self.0.poll(id, now) {
-            Next::Wait(Some(at)) if self.1.next_u64() % 8 == 0 => {
+            Next::Wait(Some(at)) if self.1.next_u64().is_multiple_of(8) => {
                 Next::Wait(Some(at + Duration::from_micros(self.1.next_u64() % 200_000)))
             }
             other => other,
