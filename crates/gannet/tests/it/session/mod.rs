@@ -5,6 +5,7 @@ mod blocking;
 mod cancelling;
 mod connecting;
 mod cookie_files;
+mod cookie_vectors;
 mod cookies;
 mod decoding;
 mod downloads;
