@@ -21,6 +21,7 @@ mod options;
 mod pool;
 mod redact;
 mod request;
+mod resolve;
 mod response;
 mod send;
 mod session;
@@ -31,6 +32,7 @@ mod upload;
 pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
+pub use gannet_core::address::{AddressClass, Network};
 pub use gannet_core::cookie;
 pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
@@ -41,10 +43,14 @@ pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Connections, Cookies, Danger, Decode, Dns, Options, ResponseLimits, Tls};
+pub use options::{
+    ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, IpVersion, Options, Pin,
+    ResponseLimits, Tls, TlsVersion,
+};
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
+pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;

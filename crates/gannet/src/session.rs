@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
+use crate::resolve::Resolve;
 use crate::response::Response;
 use crate::trace::Trace;
 
@@ -88,18 +89,19 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate, and other options that cannot
+    /// be.
     pub fn new(options: Options) -> Result<Self> {
         Session::builder(options).build()
     }
 
-    /// To give it what options cannot hold: code that watches its requests.
+    /// To give it what options cannot hold: code that watches its requests, another resolver.
     pub fn builder(options: Options) -> SessionBuilder {
-        SessionBuilder { options, traces: Vec::new() }
+        SessionBuilder { options, traces: Vec::new(), resolver: None }
     }
 
     fn build(builder: SessionBuilder) -> Result<Self> {
-        let SessionBuilder { options, traces } = builder;
+        let SessionBuilder { options, traces, resolver } = builder;
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -108,7 +110,7 @@ impl Session {
         }
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let connector = Connector::new(&options)?;
+        let connector = Connector::new(&options, resolver)?;
         let jar = Mutex::default();
         let common = Common { options, connector, defaults, default_block, traces, base, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
@@ -196,9 +198,16 @@ impl Session {
 pub struct SessionBuilder {
     options: Options,
     traces: Vec<Arc<dyn Trace>>,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl SessionBuilder {
+    /// Looks names up by this, in place of the system's resolver. Called again, it replaces the one before.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
     /// Watches all its requests. May be called more than once; all are told, in this order.
     pub fn trace(mut self, trace: impl Trace) -> Self {
         self.traces.push(Arc::new(trace));

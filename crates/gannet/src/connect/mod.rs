@@ -4,9 +4,12 @@
 
 mod dial;
 mod dns;
+mod guard;
+mod socket;
 mod stream;
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::{ErrorKind, Phase};
@@ -17,6 +20,7 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::resolve::Resolve;
 use crate::trace::Steps;
 
 use dial::Dialer;
@@ -47,8 +51,10 @@ impl<'a> Target<'a> {
 }
 
 impl Connector {
-    pub(crate) fn new(options: &Options) -> Result<Self> {
-        Ok(Connector { dialer: Dialer::new(options), tls: TlsSetup::new(&options.tls)? })
+    /// # Errors
+    /// Kind `request`: options that cannot be, or not together.
+    pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
+        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls: TlsSetup::new(&options.tls)? })
     }
 
     /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
