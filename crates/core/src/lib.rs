@@ -5,6 +5,7 @@
 //! tested, fuzzed and simulated on virtual time.
 
 pub mod address;
+pub mod auth;
 pub mod breaker;
 pub mod cookie;
 pub mod decimal;

@@ -5,6 +5,7 @@
 //! come as they finish, one failure never stops the rest, and every row is accounted for exactly once.
 
 mod alarm;
+mod auth;
 pub mod blocking;
 mod body;
 mod buffer;
@@ -33,6 +34,8 @@ pub use body::{Body, BodyStream};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
 pub use gannet_core::address::{AddressClass, Network};
+pub use gannet_core::auth::basic as basic_auth;
+pub use gannet_core::auth::{Credentials, Netrc, Scheme as AuthScheme};
 pub use gannet_core::cookie;
 pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
@@ -44,12 +47,12 @@ pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
 pub use options::{
-    ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, IpVersion, Options, Pin,
-    ResponseLimits, Tls, TlsVersion,
+    Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, IpVersion, NetrcFile,
+    Options, Pin, ResponseLimits, Tls, TlsVersion,
 };
 pub use pool::PoolStats;
 pub use redact::RedactedUrl;
-pub use request::{IntoUrl, Request, RequestBuilder, basic as basic_auth};
+pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};

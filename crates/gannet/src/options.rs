@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet_core::Headers;
+use gannet_core::auth::{Credentials, Scheme};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -43,6 +44,8 @@ pub struct Options {
     pub guard: Guard,
     /// Cookies.
     pub cookies: Cookies,
+    /// Credentials.
+    pub auth: Auth,
     /// Content codings.
     pub decode: Decode,
     /// How much of a response is accepted.
@@ -144,6 +147,33 @@ impl Default for Cookies {
     fn default() -> Self {
         Cookies { enabled: true }
     }
+}
+
+/// Who one is at the servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// A user's name and password, and the scheme that shows them; none. They are for the origin that a request names,
+    /// with a `base_url` for its origin alone, and never for one that a redirect leads to. A request's own come first,
+    /// then its URL's, then these. Never written out by serde.
+    #[serde(skip_serializing)]
+    pub credentials: Option<Credentials>,
+    /// How a user and password that stand in a URL or a netrc file are shown; Basic.
+    pub scheme: Scheme,
+    /// Names and passwords by host, for requests that have no other credentials.
+    pub netrc: NetrcFile,
+}
+
+/// A netrc file, as curl and git read it. It is read once, when the session is made; see that nobody else can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetrcFile {
+    /// Look the host of every request, and of every redirect's target, up in it; off. Its `default` is for hosts that
+    /// requests name, not for those that redirects lead to, and after a hop over https nothing of it goes in the clear.
+    pub enabled: bool,
+    /// The file, which then has to be there; none stands for `$NETRC`, or else `.netrc` in the home directory, which
+    /// may be missing.
+    pub file: Option<PathBuf>,
 }
 
 /// Content codings.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::Headers;
+use gannet_core::auth::{Credentials, Scheme, basic};
 use gannet_core::headers::is_token;
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::retry::is_idempotent;
@@ -43,6 +44,8 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    /// Boxed: rare.
+    pub(crate) credentials: Option<Box<Credentials>>,
     pub(crate) hooks: Option<Box<Hooks>>,
 }
 
@@ -155,6 +158,25 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn bearer_auth(self, token: &str) -> Self {
         let value = format!("Bearer {token}");
         self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
+    }
+
+    /// Digest authentication (RFC 7616), for the origin of this URL alone: the first request goes without and is sent
+    /// again when the server asks, its body byte for byte; later ones of the session are signed at once where the
+    /// server said that they may be. A server that asks for Basic gets no password.
+    ///
+    /// MD5, SHA-256 and SHA-512-256, `-sess` or not; `auth`, and `auth-int` for a body in memory. Wrong credentials are
+    /// a response with status 401; a streamed body that would be needed twice is an error of the kind `request`.
+    pub fn digest_auth(self, user: &str, password: &str) -> Self {
+        self.credentials(Credentials::new(user, password, Scheme::Digest))
+    }
+
+    /// Credentials of any scheme, in place of the session's `auth.credentials`; an Authorization field of the request
+    /// goes before both.
+    pub fn credentials(self, credentials: Credentials) -> Self {
+        self.change(|request| {
+            request.own.credentials = Some(Box::new(credentials));
+            Ok(())
+        })
     }
 
     /// The body as it is; no content type is added.
@@ -357,12 +379,6 @@ pub(crate) fn check_url(url: &Url) -> Result<()> {
         return bad("the URL has no host".to_owned());
     }
     Ok(())
-}
-
-/// The value of an Authorization field by user and password (RFC 7617), in UTF-8. It is a secret: append it as one.
-pub fn basic(user: &str, password: &str) -> String {
-    use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 pub(crate) fn append(headers: &mut Headers, name: &str, value: &[u8], secret: bool) -> Result<()> {

@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use gannet_core::auth::basic;
 use gannet_core::h1::{
     self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
 };
@@ -19,12 +20,13 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use crate::alarm::later;
+use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
-use crate::request::{Request, append, basic};
+use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
 use crate::timings::Marks;
@@ -40,6 +42,7 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
     let started = Instant::now();
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
     let total = timeouts.total.map(|limit| (later(started, limit), limit));
+    let signing = Signing::of(&session.keys, &request, &session.defaults);
     let watched = !session.traces.is_empty() || request.own.hooks.is_some();
     let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
     let mut sending = Sending {
@@ -48,6 +51,7 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
         total,
         defaults_merged: false,
         history: Vec::new(),
+        signing,
         started,
         marks: Marks::default(),
         tracer,
@@ -72,6 +76,8 @@ struct Sending<'a> {
     /// is dropped stays dropped.
     defaults_merged: bool,
     history: Vec<Redirected>,
+    /// Credentials beyond the fields that are there already; most requests have none.
+    signing: Option<Box<Signing>>,
     started: Instant,
     /// Of the exchange that is prepared.
     marks: Marks,
@@ -81,8 +87,14 @@ struct Sending<'a> {
 impl Sending<'_> {
     async fn follow(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         loop {
-            let (head, mut body) = self.hop().await?;
+            let (head, body) = self.hop().await?;
             self.session.store_cookies(&self.request.url, &head.headers);
+            if self.is_to_be_signed(&head)? {
+                let_go(&head, body).await;
+                self.marks.before = self.started.elapsed();
+                self.tell(&Event::Retry { reason: RetryReason::Challenge });
+                continue;
+            }
             // Most responses are no redirects, and cost no decision.
             if !head.status.is_redirection() {
                 return Ok((head, body));
@@ -94,14 +106,14 @@ impl Sending<'_> {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
-            if head.persists {
-                // An error or the end of the patience closes the connection; the redirect is followed all the same.
-                let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
-            }
-            drop(body);
+            let_go(&head, body).await;
             if !self.defaults_merged {
                 let mut headers = std::mem::take(&mut self.request.headers);
+                let is_signed = !headers.contains("authorization") && self.replaces_default();
                 self.add_defaults(&mut headers)?;
+                if is_signed {
+                    headers.remove("authorization");
+                }
                 self.request.headers = headers;
                 self.defaults_merged = true;
             }
@@ -109,6 +121,9 @@ impl Sending<'_> {
             redirect::strip_for(&mut request.headers, next.cross_origin, next.drop_body);
             if next.drop_body {
                 request.body = Body::empty();
+            }
+            if let Some(signing) = &mut self.signing {
+                signing.on_redirect(next.cross_origin);
             }
             request.method = next.method;
             let url = std::mem::replace(&mut request.url, next.url);
@@ -141,6 +156,9 @@ impl Sending<'_> {
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
+        if let Some(signing) = &mut self.signing {
+            signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
+        }
         if !self.request.body.is_available() {
             return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
         }
@@ -286,12 +304,21 @@ impl Sending<'_> {
         let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
         let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
-        if cookie.is_none() && !overrides && !self.defaults_merged && decode == self.session.options.decode.enabled {
+        let signed = self.signing.as_ref().and_then(|signing| signing.field());
+        if cookie.is_none()
+            && signed.is_none()
+            && !overrides
+            && !self.defaults_merged
+            && decode == self.session.options.decode.enabled
+        {
             return Ok((Cow::Borrowed(own), &self.session.default_block));
         }
         let mut all = own.clone();
         if let Some(cookie) = cookie {
             append(&mut all, "cookie", cookie.as_bytes(), true)?;
+        }
+        if let Some(signed) = signed {
+            append(&mut all, "authorization", signed.as_bytes(), true)?;
         }
         if !self.defaults_merged {
             self.add_defaults(&mut all)?;
@@ -342,13 +369,32 @@ impl Sending<'_> {
             return Ok(());
         }
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let value = basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default()));
+        let (user, password) = (decoded(url.username()), url.password().map(decoded));
         let _ = url.set_username("");
         let _ = url.set_password(None);
         if self.request.headers.contains("authorization") {
             return Ok(());
         }
+        if let Some(signing) = &mut self.signing {
+            signing.on_userinfo(&self.session.keys, &self.request, user, password);
+            return Ok(());
+        }
+        let value = basic(&user, &password.unwrap_or_default());
         append(&mut self.request.headers, "authorization", value.as_bytes(), true)
+    }
+
+    /// Whether the server asks who sends this, and is to be told.
+    fn is_to_be_signed(&mut self, head: &ResponseHead) -> Result<bool> {
+        match &mut self.signing {
+            Some(signing) => {
+                signing.on_response(&self.session.keys, &self.request, head.status.as_u16(), &head.headers)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn replaces_default(&self) -> bool {
+        self.signing.as_ref().is_some_and(|signing| signing.replaces_default())
     }
 
     fn into_response(self, head: ResponseHead, mut body: ResponseBody) -> Response {
@@ -369,6 +415,14 @@ impl Sending<'_> {
             response.tell_end(None);
         }
         response
+    }
+}
+
+/// Lets go of a response that nobody gets, so that its connection can carry the next request.
+async fn let_go(head: &ResponseHead, mut body: ResponseBody) {
+    if head.persists {
+        // An error or the end of the patience closes the connection; what follows is sent all the same.
+        let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
     }
 }
 

@@ -10,6 +10,7 @@ use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
 
+use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -81,6 +82,7 @@ pub(crate) struct Common {
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
+    pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
     jar: Mutex<Jar>,
 }
@@ -89,8 +91,8 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate, and other options that cannot
-    /// be.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, and for other
+    /// options that cannot be.
     pub fn new(options: Options) -> Result<Self> {
         Session::builder(options).build()
     }
@@ -111,8 +113,8 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options, resolver)?;
-        let jar = Mutex::default();
-        let common = Common { options, connector, defaults, default_block, traces, base, jar };
+        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
+        let common = Common { options, connector, defaults, default_block, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::Body;
 use crate::call::{Answer, Call, Refusal, Reply};
+use crate::digest::Nonces;
 use crate::faults::Attempts;
 use crate::limited::Limiter;
 use crate::route::{self, Endpoint};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) attempts: Attempts,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) nonces: Nonces,
 }
 
 impl Shared {
@@ -40,6 +42,7 @@ impl Shared {
             recorder: Arc::new(Recorder::new(hosts, keep_urls)),
             attempts: Attempts::default(),
             limiter: Arc::new(Limiter::default()),
+            nonces: Nonces::default(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Shared {
         self.recorder.reset(Instant::now());
         self.attempts.reset();
         self.limiter.reset();
+        self.nonces.reset();
     }
 }
 

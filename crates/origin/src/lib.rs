@@ -21,6 +21,7 @@ mod call;
 mod chance;
 mod compress;
 mod connection;
+mod digest;
 mod echo;
 mod faults;
 mod form;

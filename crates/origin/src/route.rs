@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use http::Method;
 
 use crate::call::{Answer, Call};
-use crate::{compress, echo, faults, limited, pages, redirect, streams};
+use crate::{compress, digest, echo, faults, limited, pages, redirect, streams};
 
 /// One row of the table.
 pub(crate) struct Endpoint {
@@ -108,6 +108,8 @@ const ROWS: &[Row] = &[
     ("/cookies/set", GET, redirect::set_cookies, "sets the query's pairs as cookies, then /cookies"),
     ("/cookies/delete", GET, redirect::delete_cookies, "expires the cookies named in the query, then /cookies"),
     ("/basic-auth/{user}/{password}", GET, pages::basic_auth, "200 with these credentials, else 401"),
+    ("/digest-auth/{qop}/{user}/{password}", ANY, digest::digest_auth, "the same by Digest, qop auth, auth-int, both, none; ?uses= of a nonce, &userhash=1, &domain="),
+    ("/digest-auth/{qop}/{user}/{password}/{algorithm}", ANY, digest::digest_auth, "the same with MD5, SHA-256, SHA-512-256, -sess or not"),
     ("/bearer", GET, pages::bearer, "200 with any bearer token, else 401"),
     ("/gzip", GET, compress::gzip, "JSON with Content-Encoding: gzip"),
     ("/deflate", GET, compress::deflate, "the same with deflate in zlib's format; ?raw=1 without it"),

@@ -5,6 +5,7 @@
 
 mod client;
 mod compress;
+mod digest;
 mod echo;
 mod faults;
 mod limited;

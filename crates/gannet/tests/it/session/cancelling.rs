@@ -89,6 +89,13 @@ async fn a_chain_of_redirects_can_be_dropped_at_every_poll() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_challenge_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let url = origin.url("/digest-auth/auth/me/pw");
+    drop_at_every_poll(&origin, false, |session| Box::pin(send_all(session.get(&url).digest_auth("me", "pw")))).await;
+}
+
+#[tokio::test]
 async fn a_chunked_body_can_be_dropped_at_every_poll() {
     let origin = origin().await;
     let url = origin.url("/bytes/400000?chunked=1");

@@ -1,5 +1,6 @@
 //! One session and one request at a time: what is sent, what comes back, and what is left behind afterwards.
 
+mod auth;
 mod blocking;
 mod cancelling;
 mod connecting;
