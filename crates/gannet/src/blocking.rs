@@ -104,7 +104,8 @@ impl RequestBuilder<Session> {
     /// # Errors
     /// As [`RequestBuilder::send`] of the async door.
     pub fn send(self) -> Result<Response> {
-        self.session.execute(self.request?)
+        let session = self.session.clone();
+        session.execute(self.build()?)
     }
 }
 

@@ -1,6 +1,10 @@
 //! What a request sends: nothing, bytes, a form with files, or a stream. Decides whether it can be sent again,
 //! which redirects and retries ask.
 
+mod coding;
+mod reader;
+mod source;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -12,6 +16,9 @@ use futures_core::Stream;
 
 use crate::error::{Error, Result};
 use crate::multipart::{Encoded, Segment};
+
+pub use self::coding::Coding;
+pub(crate) use self::source::Source;
 
 /// A stream of pieces of a body.
 pub type BodyStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -101,6 +108,11 @@ impl Body {
     /// Whether it can still be sent.
     pub(crate) fn is_available(&self) -> bool {
         !matches!(self.kind, Kind::Once { stream: None, .. })
+    }
+
+    /// Whether it can be sent once only, and was not.
+    pub(crate) fn is_unspent(&self) -> bool {
+        matches!(self.kind, Kind::Once { stream: Some(_), .. })
     }
 
     /// Whether it can be sent once more after a sending.

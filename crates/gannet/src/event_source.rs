@@ -74,14 +74,15 @@ impl RequestBuilder {
     /// # Errors
     /// What is wrong with the request; kind `request` if its body can be sent once only.
     pub fn event_source(self, options: EventSourceOptions) -> Result<EventSource> {
-        let mut request = self.request?;
+        let session = self.session.clone();
+        let mut request = self.build()?;
         if !request.body().is_replayable() {
             return Err(Error::request("events need a request that can be sent again").with_url(request.url()));
         }
         set_missing(&mut request.headers, "accept", "text/event-stream")?;
         set_missing(&mut request.headers, "cache-control", "no-store")?;
         let retry = options.retry;
-        let (session, last_id) = (self.session, String::new());
+        let last_id = String::new();
         Ok(EventSource {
             session,
             request,

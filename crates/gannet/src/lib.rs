@@ -20,6 +20,7 @@ mod lines;
 mod multipart;
 mod options;
 mod pool;
+mod progress;
 mod redact;
 mod request;
 mod resolve;
@@ -30,7 +31,7 @@ mod timings;
 pub mod trace;
 mod upload;
 
-pub use body::{Body, BodyStream};
+pub use body::{Body, BodyStream, Coding};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
 pub use gannet_core::address::{AddressClass, Network};
@@ -51,6 +52,7 @@ pub use options::{
     Options, Pin, ResponseLimits, Tls, TlsVersion,
 };
 pub use pool::PoolStats;
+pub use progress::Progress;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};

@@ -14,7 +14,7 @@ use gannet_core::h1::{
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
@@ -139,7 +139,7 @@ impl Sending<'_> {
         let policy: &RedirectPolicy = request.own.redirects.as_ref().unwrap_or(&self.session.options.redirects);
         let body = match &request.body {
             body if body.is_empty() => BodyReplay::None,
-            body if body.is_replayable() => BodyReplay::Replayable,
+            body if body.is_replayable() || body.is_unspent() => BodyReplay::Replayable,
             _ => BodyReplay::Consumed,
         };
         let hop = Hop {
@@ -172,6 +172,10 @@ impl Sending<'_> {
                 Ok(head) => {
                     let (status, version) = (head.status, head.version);
                     self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                    let unspent = exchange.reclaim(&mut self.request.body.kind);
+                    if self.repeats_without_expect(status, unspent) {
+                        continue;
+                    }
                     let body = self.body(&head, exchange);
                     return Ok((head, body));
                 }
@@ -248,10 +252,29 @@ impl Sending<'_> {
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
-        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked);
-        let watch = Watch::new(self.take_marks(), self.tracer.clone());
+        let held = self.held(framing, clock.moved);
+        let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
+        let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
+        let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
         let reader = ResponseReader::new(kind, limits);
         Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
+    }
+
+    /// How long the body waits for the server to ask for it, where that was wanted.
+    fn held(&self, framing: RequestBody, now: Instant) -> Option<Instant> {
+        let wait = self.request.own.transfer.as_ref()?.expect?;
+        let has_body = matches!(framing, RequestBody::Length(1..) | RequestBody::Chunked);
+        (has_body && self.request.headers.contains("expect")).then(|| later(now, wait))
+    }
+
+    /// Whether to send the request again without Expect: the server cannot do that (RFC 9110 §15.5.18), and what was
+    /// held back or can be sent again is still there.
+    fn repeats_without_expect(&mut self, status: StatusCode, unspent: bool) -> bool {
+        let request = &mut self.request;
+        status == StatusCode::EXPECTATION_FAILED
+            && request.own.transfer.as_ref().is_some_and(|own| own.expect.is_some())
+            && (unspent || request.body.is_replayable())
+            && request.headers.remove("expect")
     }
 
     fn take_marks(&mut self) -> Marks {
@@ -348,6 +371,9 @@ impl Sending<'_> {
         let options = &self.session.options;
         let limits = options.decode.limits(self.request.own.max_body.or(options.response.max_body));
         let codings = if decode { Some(&head.headers) } else { None };
+        if !head.status.is_redirection() {
+            exchange.expect_body(head.framing.length());
+        }
         let mut prefetched = Vec::new();
         let may_be_whole = match head.framing {
             BodyFraming::Length(length) => length <= exchange.at_hand() as u64,

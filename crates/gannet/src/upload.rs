@@ -1,21 +1,19 @@
 //! A request on its way out: the head, then the body's pieces, written as far as the socket takes them. It is
 //! polled beside the reading of the response, so that a server which answers before it has read everything
-//! cannot deadlock with us.
+//! cannot deadlock with us. The body can be held back until the server asks for it (RFC 9110 §10.1.1).
 
-use std::fs::File;
-use std::io::{self, Read, Take};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use gannet_core::h1;
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
-use crate::body::{BodyStream, Kind};
+use crate::body::{Kind, Source};
 use crate::buffer;
 use crate::connect::Stream;
-use crate::multipart::Segment;
 
 /// Bodies up to this size leave in the same write as the head.
 const INLINE: usize = 32 << 10;
@@ -26,20 +24,26 @@ pub(crate) struct Upload {
     /// A large body that was in memory already: written from where it is.
     direct: Bytes,
     source: Source,
+    /// A piece on its way into a chunk; none in a body that has a length.
+    piece: Vec<u8>,
     chunked: bool,
+    ended: bool,
     /// How long the head is.
     head: u64,
     /// Bytes that are with the kernel, head and framing included.
     sent: u64,
-    /// What is still owed under a declared length.
-    owed: Option<u64>,
-    flushed: bool,
+    state: State,
 }
 
-enum Source {
-    Done,
-    Segments { segments: Arc<[Segment]>, next: usize, file: Option<Take<File>> },
-    Stream(BodyStream),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Sending,
+    /// The head goes, and the body waits for a 100 (Continue), until then at the most.
+    Held(Instant),
+    /// The server answered before the body was begun: it is not sent at all.
+    GivenUp,
+    /// Everything is with the kernel.
+    Sent,
 }
 
 /// What one poll of an upload did.
@@ -51,36 +55,66 @@ pub(crate) enum Sent {
 }
 
 impl Upload {
-    /// `out` holds the head. A one-time stream is taken out of the body, which then cannot be sent again.
-    pub(crate) fn new(mut out: Vec<u8>, body: &mut Kind, chunked: bool) -> Self {
+    /// `out` holds the head. A one-time stream is taken out of the body, which then cannot be sent again. The body is
+    /// held back until `held`.
+    pub(crate) fn new(mut out: Vec<u8>, body: &mut Kind, chunked: bool, held: Option<Instant>) -> Self {
         let mut direct = Bytes::new();
         let head = out.len() as u64;
-        let mut owed = None;
         let source = match body {
-            Kind::Empty => Source::Done,
-            Kind::Bytes(bytes) if bytes.len() <= INLINE => {
+            Kind::Empty => Source::done(),
+            Kind::Bytes(bytes) if bytes.len() <= INLINE && held.is_none() => {
                 out.extend_from_slice(bytes);
-                Source::Done
+                Source::done()
             }
             Kind::Bytes(bytes) => {
                 direct = bytes.clone();
-                Source::Done
+                Source::done()
             }
-            Kind::Segments { segments, .. } => Source::Segments { segments: segments.clone(), next: 0, file: None },
-            Kind::Once { stream, length } => {
-                owed = *length;
-                stream.take().map_or(Source::Done, Source::Stream)
-            }
-            Kind::Again { make, length } => {
-                owed = *length;
-                Source::Stream(make())
-            }
+            other => Source::new(other),
         };
-        Upload { out, written: 0, direct, source, chunked, head, sent: 0, owed, flushed: false }
+        let state = held.map_or(State::Sending, State::Held);
+        Upload { out, written: 0, direct, source, piece: Vec::new(), chunked, ended: false, head, sent: 0, state }
     }
 
+    /// Whether everything is with the kernel.
     pub(crate) fn is_done(&self) -> bool {
-        self.flushed
+        self.state == State::Sent
+    }
+
+    /// Whether there is something to write, now or once it is released.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.state, State::Sending | State::Held(_))
+    }
+
+    /// How long the body waits to be asked for, where it does.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Held(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Lets the body go.
+    pub(crate) fn release(&mut self) {
+        self.state = State::Sending;
+    }
+
+    /// The final answer is here: a body that still waits is not sent.
+    pub(crate) fn on_answer(&mut self) {
+        if self.held_until().is_some() {
+            self.state = State::GivenUp;
+        }
+    }
+
+    /// Whether the body was not even begun, the answer being here; a one-time stream is then put back.
+    pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
+        if self.state != State::GivenUp {
+            return false;
+        }
+        if let Kind::Once { stream, .. } = body {
+            *stream = std::mem::replace(&mut self.source, Source::done()).into_stream();
+        }
+        true
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -95,7 +129,12 @@ impl Upload {
     pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<Sent>> {
         let mut progress = false;
         loop {
-            let pending = if self.written < self.out.len() { &self.out[self.written..] } else { &self.direct[..] };
+            let holds = self.held_until().is_some();
+            let pending = match self.written < self.out.len() {
+                true => &self.out[self.written..],
+                false if holds => &[],
+                false => &self.direct[..],
+            };
             if !pending.is_empty() {
                 match Pin::new(&mut *stream).poll_write(cx, pending) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -107,11 +146,15 @@ impl Upload {
                 progress = true;
                 continue;
             }
+            if holds {
+                ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+                return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
+            }
             match self.poll_next(cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => {
                     ready!(Pin::new(stream).poll_flush(cx))?;
-                    self.flushed = true;
+                    self.state = State::Sent;
                     buffer::give_write(std::mem::take(&mut self.out));
                     return Poll::Ready(Ok(Sent::All));
                 }
@@ -135,49 +178,22 @@ impl Upload {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.out.clear();
         self.written = 0;
-        match &mut self.source {
-            Source::Done => return Poll::Ready(Ok(false)),
-            Source::Segments { segments, next, file } => {
-                let mut piece = Vec::new();
-                let into = if self.chunked { &mut piece } else { &mut self.out };
-                let more = read_segment(segments, next, file, into)?;
-                if !more {
-                    self.source = Source::Done;
-                }
-                match (self.chunked, more) {
-                    (true, true) => h1::write_chunk(&mut self.out, &piece),
-                    (true, false) => h1::write_last_chunk(&mut self.out),
-                    (false, more) => return Poll::Ready(Ok(more)),
-                }
-            }
-            Source::Stream(pieces) => match ready!(pieces.as_mut().poll_next(cx)).transpose()? {
-                Some(piece) => self.on_piece(&piece)?,
-                None => {
-                    self.source = Source::Done;
-                    if self.owed.is_some_and(|owed| owed > 0) {
-                        return Poll::Ready(Err(invalid("the body's stream ended before its declared length")));
-                    }
-                    if self.chunked {
-                        h1::write_last_chunk(&mut self.out);
-                    }
-                }
-            },
+        if self.ended {
+            return Poll::Ready(Ok(false));
+        }
+        if !self.chunked {
+            let more = ready!(self.source.poll_piece(cx, &mut self.out))?;
+            self.ended = !more;
+            return Poll::Ready(Ok(more));
+        }
+        self.piece.clear();
+        if ready!(self.source.poll_piece(cx, &mut self.piece))? {
+            h1::write_chunk(&mut self.out, &self.piece);
+        } else {
+            self.ended = true;
+            h1::write_last_chunk(&mut self.out);
         }
         Poll::Ready(Ok(true))
-    }
-
-    fn on_piece(&mut self, piece: &[u8]) -> io::Result<()> {
-        if let Some(owed) = &mut self.owed {
-            *owed = owed
-                .checked_sub(piece.len() as u64)
-                .ok_or_else(|| invalid("the body's stream is longer than its declared length"))?;
-        }
-        if self.chunked {
-            h1::write_chunk(&mut self.out, piece);
-        } else {
-            self.out.extend_from_slice(piece);
-        }
-        Ok(())
     }
 }
 
@@ -189,50 +205,4 @@ pub(crate) fn is_body_error(error: &io::Error) -> bool {
 /// Whatever a stream or file fails with, be it a broken connection of its own, is no failure of ours.
 fn body_error(error: io::Error) -> io::Error {
     if is_body_error(&error) { error } else { io::Error::new(io::ErrorKind::InvalidInput, error) }
-}
-
-fn invalid(message: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-/// Appends the next piece of the segments; false at their end. Files are read where we are: a page-cache read of
-/// 64 KiB is shorter than handing it to another thread.
-fn read_segment(
-    segments: &[Segment],
-    next: &mut usize,
-    file: &mut Option<Take<File>>,
-    out: &mut Vec<u8>,
-) -> io::Result<bool> {
-    while let Some(segment) = segments.get(*next) {
-        match segment {
-            Segment::Bytes(bytes) => {
-                out.extend_from_slice(bytes);
-                *next += 1;
-                return Ok(true);
-            }
-            Segment::File { path, length } => {
-                let file_error = |error: io::Error| {
-                    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
-                };
-                let open = match file {
-                    Some(open) => open,
-                    None => {
-                        let opened = File::open(path).map_err(file_error)?;
-                        // As many bytes as were announced: fewer is an error, more are left.
-                        file.insert(opened.take(length.unwrap_or(u64::MAX)))
-                    }
-                };
-                let read = open.by_ref().take(64 << 10).read_to_end(out).map_err(file_error)?;
-                if read > 0 {
-                    return Ok(true);
-                }
-                if length.is_some() && open.limit() > 0 {
-                    return Err(file_error(io::Error::other("the file became shorter")));
-                }
-                *file = None;
-                *next += 1;
-            }
-        }
-    }
-    Ok(false)
 }

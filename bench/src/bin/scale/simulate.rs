@@ -192,7 +192,7 @@ impl Simulation {
 
     fn finish(&mut self, (ticket, outcome): (Ticket, Outcome)) -> Result<(), AnyError> {
         self.now += STEP;
-        let facts = retry::Outcome { error: None, status: Some(200), retry_after: None, repeatable: true };
+        let facts = retry::Outcome { status: Some(200), repeatable: true, ..retry::Outcome::default() };
         if self.schedule.on_outcome(ticket, facts, self.now) != Verdict::Finished {
             return Err("an answer of 200 finishes its row".into());
         }

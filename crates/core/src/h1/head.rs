@@ -60,8 +60,9 @@ pub struct ResponseHead {
 pub(super) enum Parsed {
     /// Not a whole head yet.
     Partial,
-    /// An interim response of this many bytes, and whether it says that the connection ends (RFC 9112 §9.6).
-    Interim { length: usize, close: bool },
+    /// An interim response of this many bytes, its status, and whether it says that the connection ends
+    /// (RFC 9112 §9.6).
+    Interim { length: usize, code: u16, close: bool },
     /// A final head of this many bytes.
     Final(usize, ResponseHead),
 }
@@ -88,7 +89,7 @@ pub(super) fn parse(bytes: &[u8], request: RequestKind, max_fields: usize) -> Re
         }
         let closes = |name: &str, value| name.eq_ignore_ascii_case("connection") && framing::has_close(value);
         let close = response.headers.iter().any(|field| closes(field.name, field.value));
-        return Ok(Parsed::Interim { length, close });
+        return Ok(Parsed::Interim { length, code, close });
     }
     let status = StatusCode::from_u16(code).map_err(|_| ProtocolError::StatusLine)?;
     let version = if response.version == Some(1) { Version::Http11 } else { Version::Http10 };

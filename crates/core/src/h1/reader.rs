@@ -17,6 +17,8 @@ pub struct ResponseReader {
     interim_bytes: usize,
     /// Whether an interim response said that the connection ends.
     interim_close: bool,
+    /// Whether a 100 (Continue) came.
+    continued: bool,
     /// How much of the unconsumed input was searched for a line end already.
     scanned: usize,
     persists: bool,
@@ -51,6 +53,7 @@ impl ResponseReader {
             limits,
             interim_bytes: 0,
             interim_close: false,
+            continued: false,
             scanned: 0,
             persists: false,
         }
@@ -89,6 +92,11 @@ impl ResponseReader {
             State::Body(decoder) => decoder.on_eof(),
         };
         result.inspect_err(|error| self.state = State::Failed(*error))
+    }
+
+    /// Whether the server has asked for the request's body (RFC 9110 §15.2.1).
+    pub fn is_continued(&self) -> bool {
+        self.continued
     }
 
     /// Whether the whole response has come.
@@ -136,7 +144,8 @@ impl ResponseReader {
                     self.scanned = bytes.len();
                     return Ok((at, Event::NeedMore));
                 }
-                Parsed::Interim { length, close } => {
+                Parsed::Interim { length, code, close } => {
+                    self.continued |= code == 100;
                     self.interim_bytes += length;
                     self.interim_close |= close;
                     self.scanned = 0;

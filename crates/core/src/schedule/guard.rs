@@ -59,12 +59,17 @@ impl Guard {
 
     /// Counts a start; whether it is a probe.
     pub(super) fn on_start(&mut self, now: Instant) -> bool {
-        if let Some(Declared { interval: Some(interval), next_at, .. }) = &mut self.declared {
-            *next_at = (*next_at).max(now) + *interval;
-        }
+        self.on_copy(now);
         let probe = self.breaker.take_probe(now);
         self.probing |= probe;
         probe
+    }
+
+    /// Counts the start of a copy, which is no probe: an open breaker allows none.
+    pub(super) fn on_copy(&mut self, now: Instant) {
+        if let Some(Declared { interval: Some(interval), next_at, .. }) = &mut self.declared {
+            *next_at = (*next_at).max(now) + *interval;
+        }
     }
 
     /// An attempt ended. `false` if the host has failed for longer than the patience with it: its breaker is

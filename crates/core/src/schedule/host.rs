@@ -239,9 +239,16 @@ impl Host {
         let open = self.has_room(per_host) && self.opens_at(now) <= now && !self.is_throttled();
         let taken = open && self.hedge.as_mut().is_some_and(|hedge| hedge.take(now));
         if taken {
+            // A request like any other, for whatever counts them.
             self.in_flight += 1;
             if let Some(gate) = &mut self.gate {
                 gate.take(now);
+            }
+            if let Some(pace) = &mut self.pace {
+                pace.on_start(now);
+            }
+            if let Some(guard) = &mut self.guard {
+                guard.on_copy(now);
             }
         }
         taken

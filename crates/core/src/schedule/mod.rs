@@ -360,13 +360,25 @@ impl Schedule {
         true
     }
 
-    /// A copy that [`Schedule::hedge`] allowed is over, whoever won. To be told before the attempt's own outcome,
-    /// which is that of the winner.
-    pub fn on_hedge_done(&mut self, ticket: &Ticket, now: Instant) {
+    /// Of an attempt and the copy that [`Schedule::hedge`] allowed, one is over, and the other goes on as the attempt.
+    /// `lost` is what it came to if that was a failure, and none if it was dropped because the other won. To be told
+    /// before the attempt's own outcome. A hold that it brought holds from now on.
+    pub fn on_hedge_done(&mut self, ticket: &Ticket, lost: Option<&Outcome>, now: Instant) {
         let id = ticket.under_way.host;
         self.in_flight -= 1;
-        self.hosts[id].in_flight -= 1;
         self.hosts.book_end(id);
+        let host = &mut self.hosts[id];
+        if let Some(outcome) = lost {
+            let ended = Ended { started: ticket.started, probe: false, outcome, ceiling: self.ceiling };
+            host.on_outcome(&ended, &self.options.polite, now, &mut self.rng);
+            if let Some(hold) = self.options.retry.hold(outcome) {
+                host.hold_until(later(now, hold));
+            }
+            if outcome.error == Some(ErrorKind::Resources) {
+                self.shortage.on_shortage(self.in_flight, now);
+            }
+        }
+        self.hosts[id].in_flight -= 1;
         self.settle(id, now);
     }
 

@@ -51,9 +51,9 @@ pub(super) struct Sender {
 /// What an attempt has brought so far.
 #[derive(Default)]
 pub(super) struct Came {
-    response: Option<Fetched>,
+    pub(super) response: Option<Fetched>,
     /// Until the head, redirects included.
-    latency: Option<Duration>,
+    pub(super) latency: Option<Duration>,
 }
 
 impl Sender {
@@ -61,12 +61,11 @@ impl Sender {
         let Attempt { row, start, mark } = attempt;
         let started = Instant::now();
         let mut share = self.memory.share();
-        let mut facts = schedule::Outcome { repeatable: true, ..schedule::Outcome::default() };
         let mut came = Came::default();
-        let mut replayable = true;
+        let (mut repeatable, mut replayable) = (true, true);
         let error = match row.request {
             Ok(request) => {
-                facts.repeatable = request.is_repeatable();
+                repeatable = request.is_repeatable();
                 replayable = request.body().is_replayable();
                 let deadline = start.deadline.map(Instant::from_std);
                 match wait_for(mark).await {
@@ -82,12 +81,23 @@ impl Sender {
             }
             Err(error) => Some(error),
         };
-        let Came { response, latency } = came;
-        facts.latency = latency;
-        let attempts = start.attempt;
+        let mut facts = self.facts(&came, error.as_ref().map(Error::kind), repeatable);
+        if error.is_some() && !replayable {
+            // A body that was sent and is gone: this failure is the row's last, and stays the one that is told.
+            facts.error = Some(ErrorKind::Request);
+        }
+        let (response, attempts) = (came.response, start.attempt);
         let elapsed = started.elapsed();
         let error = error.map(|error| error.with_attempts(attempts).with_elapsed(elapsed));
-        if let Some(fetched) = &response {
+        let outcome =
+            Outcome { index: row.index, line: row.line, id: row.id, url: row.url, attempts, elapsed, response, error };
+        Ended { ticket: start.ticket, facts, outcome, share }
+    }
+
+    /// What the schedule is to know of a request that ended so.
+    pub(super) fn facts(&self, came: &Came, error: Option<ErrorKind>, repeatable: bool) -> schedule::Outcome {
+        let mut facts = schedule::Outcome { error, repeatable, latency: came.latency, ..schedule::Outcome::default() };
+        if let Some(fetched) = &came.response {
             facts.status = Some(fetched.status.as_u16());
             if self.options.polite.rate_limit_headers && !fetched.redirected {
                 facts.rate_limit = declared_limit(&fetched.headers, false);
@@ -97,14 +107,7 @@ impl Sender {
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
             }
         }
-        facts.error = match error.as_ref().map(Error::kind) {
-            // A body that was sent and is gone: this failure is the row's last, and stays the one that is told.
-            Some(_) if !replayable => Some(ErrorKind::Request),
-            kind => kind,
-        };
-        let outcome =
-            Outcome { index: row.index, line: row.line, id: row.id, url: row.url, attempts, elapsed, response, error };
-        Ended { ticket: start.ticket, facts, outcome, share }
+        facts
     }
 
     /// Sends the request and gathers the body. What came is in `came`, also where an error follows.

@@ -1,25 +1,34 @@
 //! A slow request may be sent a second time (a hedge: Dean and Barroso, "The Tail at Scale", 2013): the first answer
-//! that is whole counts, and the other request is dropped, which closes its connection. When and how often is the
+//! that another attempt would not better counts, and the other request is dropped, which closes its connection. What
+//! fails while the other goes on is told at once: a host that asks to be left alone is. When and how often is the
 //! schedule's to say.
 
 use std::pin::pin;
 use std::time::Duration;
 
-use gannet_core::schedule::{Start, Ticket};
+use gannet_core::ErrorKind;
+use gannet_core::schedule::{Outcome, Start, Ticket};
 use http::Method;
 use tokio::time::{Instant, sleep};
 
+use super::Fetched;
 use super::attempt::{Came, Sender};
 use super::memory::Share;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::request::Request;
 
 /// Who says whether a copy may be sent.
 pub(super) trait Copies: Sync {
     /// Whether one may be sent now; it then counts as in flight.
     fn may_copy(&self, ticket: &Ticket) -> bool;
-    /// The copy is over.
-    fn on_copied(&self, ticket: &Ticket);
+    /// One of the two is over, so that there is one again: what it came to if it failed, or none if it was dropped.
+    fn on_copied(&self, ticket: &Ticket, lost: Option<Lost>);
+}
+
+/// What came of a request whose copy, or original, goes on.
+pub(super) struct Lost {
+    pub(super) facts: Outcome,
+    pub(super) answered: Option<Fetched>,
 }
 
 /// How long a request goes on at least before its copy is asked for, and before it is asked for again.
@@ -31,13 +40,16 @@ pub(super) fn copy_of(request: &Request, start: &Start) -> Option<Request> {
     if start.hedge_after.is_some() && is_safe { request.try_clone() } else { None }
 }
 
-enum Winner {
-    First(Result<()>),
-    Copy(Result<()>),
+/// A request that is over, and what came of it.
+struct Ran {
+    result: Result<()>,
+    came: Came,
+    share: Share,
 }
 
 impl Sender {
-    /// Sends the request, and its copy when it is slow and one may be sent. What came is that of the winner.
+    /// Sends the request, and its copy when it is slow and one may be sent. What came is that of the winner; where both
+    /// fail, of the one that ended last.
     pub(super) async fn race(
         &self,
         (request, copy): (Request, Request),
@@ -45,46 +57,58 @@ impl Sender {
         (came, share): (&mut Came, &mut Share),
         copies: &dyn Copies,
     ) -> Result<()> {
-        let deadline = start.deadline.map(Instant::from_std);
-        let (mut other, mut other_share) = (Came::default(), self.memory.share());
-        let winner = {
-            let mut first = pin!(self.exchange(request, deadline, came, share));
-            let wait = start.hedge_after.unwrap_or_default().max(SHORTEST);
-            loop {
-                tokio::select! {
-                    biased;
-                    done = &mut first => return done,
-                    () = sleep(wait) => {}
-                }
-                // Asked again while it goes on: a copy needs a slot too, and all may be taken now.
-                if copies.may_copy(&start.ticket) {
-                    break;
-                }
+        let ran = self.first_of(request, copy, start, copies).await;
+        (*came, *share) = (ran.came, ran.share);
+        ran.result
+    }
+
+    async fn first_of(&self, request: Request, copy: Request, start: &Start, copies: &dyn Copies) -> Ran {
+        let (began, deadline) = (Instant::now(), start.deadline.map(Instant::from_std));
+        let mut first = pin!(self.ask(request, deadline, began));
+        let wait = start.hedge_after.unwrap_or_default().max(SHORTEST);
+        loop {
+            tokio::select! {
+                biased;
+                ran = &mut first => return ran,
+                () = sleep(wait) => {}
             }
-            let mut second = pin!(self.exchange(copy, deadline, &mut other, &mut other_share));
-            // One that failed waits for the other, which may still make it.
-            let winner = tokio::select! {
-                done = &mut first => match done {
-                    Ok(()) => Winner::First(Ok(())),
-                    Err(error) => match second.await {
-                        Ok(()) => Winner::Copy(Ok(())),
-                        Err(_) => Winner::First(Err(error)),
-                    },
-                },
-                done = &mut second => match done {
-                    Ok(()) => Winner::Copy(Ok(())),
-                    Err(_) => Winner::First(first.await),
-                },
-            };
-            copies.on_copied(&start.ticket);
-            winner
-        };
-        match winner {
-            Winner::First(result) => result,
-            Winner::Copy(result) => {
-                (*came, *share) = (other, other_share);
-                result
+            // Asked again while it goes on: a copy needs a slot too, and all may be taken now.
+            if copies.may_copy(&start.ticket) {
+                break;
             }
         }
+        let mut second = pin!(self.ask(copy, deadline, began));
+        let (ran, is_first) = tokio::select! {
+            ran = &mut first => (ran, true),
+            ran = &mut second => (ran, false),
+        };
+        if self.is_settled(&ran) {
+            copies.on_copied(&start.ticket, None);
+            return ran;
+        }
+        // The other may still make it; what this one was told holds meanwhile.
+        let facts = self.facts(&ran.came, ran.result.as_ref().err().map(Error::kind), true);
+        copies.on_copied(&start.ticket, Some(Lost { facts, answered: ran.came.response }));
+        drop(ran.share);
+        if is_first { second.await } else { first.await }
+    }
+
+    /// The latency is that since the attempt began, also of a copy: so long the host took.
+    async fn ask(&self, request: Request, deadline: Option<Instant>, began: Instant) -> Ran {
+        let (mut came, mut share) = (Came::default(), self.memory.share());
+        let sent = Instant::now();
+        let result = self.exchange(request, deadline, &mut came, &mut share).await;
+        came.latency = came.latency.map(|latency| latency + sent.saturating_duration_since(began));
+        Ran { result, came, share }
+    }
+
+    /// Whether waiting for the other is of no use: a whole answer, and none that another attempt may better.
+    fn is_settled(&self, ran: &Ran) -> bool {
+        let Err(error) = &ran.result else { return true };
+        let status = ran.came.response.as_ref().map(|answered| answered.status.as_u16());
+        error.kind() == ErrorKind::Status && status.is_some_and(|status| !self.options.retry.statuses.contains(status))
     }
 }
+
+#[cfg(test)]
+mod tests;

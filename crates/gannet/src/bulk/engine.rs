@@ -4,18 +4,20 @@
 use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use gannet_core::retry::RetryPolicy;
-use gannet_core::schedule::{Action, Pause, RowRef, Schedule, ScheduleOptions, Verdict};
+use gannet_core::schedule::{self, Action, Pause, RowRef, Schedule, ScheduleOptions, Ticket, Verdict};
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::attempt::{Attempt, Ended};
+use super::copies::Lost;
 use super::prior::{Fate, Prior};
 use super::run::{End, Snapshot};
 use super::sink::Mark;
-use super::{BulkOptions, Learnt, Outcome, Row, Sink, Source};
+use super::{BulkOptions, Fetched, Learnt, Outcome, Row, Sink, Source};
 use crate::error::Error;
 use crate::request::Request;
 
@@ -118,7 +120,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
                     Err(error) => {
                         // The attempt counts as in flight; its end has to be told for the run to end.
                         self.stop(End::InputFailed(error));
-                        let gone = gannet_core::schedule::Outcome::failure(ErrorKind::Closed);
+                        let gone = schedule::Outcome::failure(ErrorKind::Closed);
                         let _ = self.schedule.on_outcome(start.ticket, gone, now.into_std());
                     }
                 },
@@ -147,16 +149,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
     /// [`RowMaker`](super::sink::RowMaker) made of the outcome, should it be the row's last.
     pub(super) fn on_ended(&mut self, ended: Ended, row: Option<&[u8]>, now: Instant) -> Option<Mark> {
         let Ended { ticket, facts, outcome, share } = ended;
-        let mut held = None;
-        if let Some(answered) = &outcome.response
-            && let Some(delay) = self.retry.hold(&facts)
-        {
-            let host = host_key(&answered.final_url);
-            if answered.redirected {
-                self.schedule.on_hold(host, delay, now.into_std());
-            }
-            held = Some((host.to_owned(), delay));
-        }
+        let held = self.hold(outcome.response.as_ref(), &facts, now);
         let (index, attempt) = (ticket.row().index, ticket.attempt());
         let mut mark = None;
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
@@ -177,6 +170,31 @@ impl<S: Source, K: Sink> Engine<S, K> {
         }
         drop(share);
         mark
+    }
+
+    /// Of a request and its copy, one is over. A hold that it brought holds at once.
+    pub(super) fn on_copied(&mut self, ticket: &Ticket, lost: Option<Lost>, now: Instant) {
+        let (facts, answered) = lost.map_or((None, None), |lost| (Some(lost.facts), lost.answered));
+        let held = facts.as_ref().and_then(|facts| self.hold(answered.as_ref(), facts, now));
+        self.schedule.on_hedge_done(ticket, facts.as_ref(), now.into_std());
+        if let Some((host, delay)) = held {
+            self.sink().on_hold(&host, delay);
+        }
+    }
+
+    /// What an answer says of leaving its host alone; where it came from behind a redirect, that is not the row's host.
+    fn hold(
+        &mut self,
+        answered: Option<&Fetched>,
+        facts: &schedule::Outcome,
+        now: Instant,
+    ) -> Option<(String, Duration)> {
+        let (answered, delay) = answered.zip(self.retry.hold(facts))?;
+        let host = host_key(&answered.final_url);
+        if answered.redirected {
+            self.schedule.on_hold(host, delay, now.into_std());
+        }
+        Some((host.to_owned(), delay))
     }
 
     /// A row whose slot was held is safe.
@@ -204,7 +222,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let limited_by = match self.schedule.limited_by(now.into_std()) {
-            gannet_core::schedule::LimitedBy::Nothing => String::new(),
+            schedule::LimitedBy::Nothing => String::new(),
             limit => limit.to_string(),
         };
         let kinds = ErrorKind::ALL.into_iter().zip(self.counts.by_kind);
@@ -366,7 +384,7 @@ fn unsent(row: Row, attempts: u32, error: Option<Error>) -> Outcome {
         id: row.id,
         url: row.url,
         attempts,
-        elapsed: std::time::Duration::ZERO,
+        elapsed: Duration::ZERO,
         response: None,
         error,
     }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempt, Sender};
-use super::copies::Copies;
+use super::copies::{Copies, Lost};
 use super::engine::{Engine, Next};
 use super::lanes::Lanes;
 use super::memory::Memory;
@@ -259,8 +259,8 @@ impl<S: Source, K: Sink> Copies for Shared<S, K> {
         self.lock().schedule.hedge(ticket, Instant::now().into_std())
     }
 
-    fn on_copied(&self, ticket: &Ticket) {
-        self.lock().schedule.on_hedge_done(ticket, Instant::now().into_std());
+    fn on_copied(&self, ticket: &Ticket, lost: Option<Lost>) {
+        self.lock().on_copied(ticket, lost, Instant::now());
     }
 }
 

@@ -13,6 +13,7 @@ use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
+use crate::body::Kind;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Failed, Watch};
@@ -47,7 +48,10 @@ impl Http1 {
         loop {
             if self.start < self.end {
                 match self.parse() {
-                    Ok(Event::Head(head)) => return Poll::Ready(Ok(head)),
+                    Ok(Event::Head(head)) => {
+                        self.upload.on_answer();
+                        return Poll::Ready(Ok(head));
+                    }
                     Ok(_) => {}
                     Err(error) => return Poll::Ready(Err(self.failed(error, Phase::Head))),
                 }
@@ -78,6 +82,11 @@ impl Http1 {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Whether the answer came before the body was begun; a one-time stream is then back in the body.
+    pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
+        self.upload.reclaim(body)
     }
 
     /// How many bytes have come that nobody has looked at yet.
@@ -156,7 +165,10 @@ impl Http1 {
 
     /// Moves bytes: out if some are left, in. Ready when something came in.
     fn poll_io(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
-        if !self.upload.is_done() && self.broken.is_none() {
+        if self.upload.is_under_way() && self.broken.is_none() {
+            if self.upload.held_until().is_some() && self.reader.is_continued() {
+                self.upload.release();
+            }
             self.poll_upload(cx)?;
         }
         if self.buffer.is_empty() {
@@ -214,6 +226,16 @@ impl Http1 {
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Result<(), Failed>> {
         let Some(conn) = self.lease.conn() else { return Poll::Pending };
+        if let Some(until) = self.upload.held_until() {
+            // While the body waits to be asked for, that wait takes the place of `read`.
+            let total = self.clock.total.map(|(at, _)| at);
+            ready!(conn.alarm.poll(cx, Some(total.map_or(until, |at| at.min(until)))));
+            if total.is_none_or(|at| until < at) {
+                self.upload.release();
+                self.clock.moved = Instant::now();
+                return Poll::Ready(Ok(()));
+            }
+        }
         let error = ready!(self.clock.poll(&mut conn.alarm, cx, phase));
         Poll::Ready(Err(Failed { error, unanswered: false }))
     }

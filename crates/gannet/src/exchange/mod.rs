@@ -16,6 +16,7 @@ pub(crate) use clock::Clock;
 pub(crate) use http1::Http1;
 pub(crate) use watch::Watch;
 
+use crate::body::Kind;
 use crate::error::{Error, Result};
 use crate::timings::Marks;
 
@@ -41,6 +42,21 @@ impl Exchange {
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         match self {
             Exchange::Http1(exchange) => exchange.poll_data(cx),
+        }
+    }
+
+    /// Whether the answer came before the body was begun, which waited to be asked for; a one-time stream is then
+    /// back in the body.
+    pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
+        match self {
+            Exchange::Http1(exchange) => exchange.reclaim(body),
+        }
+    }
+
+    /// The body that comes is the one that was asked for, of this length where it is known.
+    pub(crate) fn expect_body(&mut self, length: Option<u64>) {
+        match self {
+            Exchange::Http1(exchange) => exchange.watch.expect_body(length),
         }
     }
 

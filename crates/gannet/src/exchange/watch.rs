@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::progress::Meters;
 use crate::timings::Marks;
 use crate::trace::{Event, Tracer};
 
@@ -12,12 +13,20 @@ use crate::trace::{Event, Tracer};
 pub(crate) struct Watch {
     pub(crate) marks: Marks,
     tracer: Option<Arc<Tracer>>,
+    meters: Option<Box<Meters>>,
 }
 
 impl Watch {
     /// With the marks made before the exchange began.
-    pub(crate) fn new(marks: Marks, tracer: Option<Arc<Tracer>>) -> Self {
-        Watch { marks, tracer }
+    pub(crate) fn new(marks: Marks, tracer: Option<Arc<Tracer>>, meters: Option<Box<Meters>>) -> Self {
+        Watch { marks, tracer, meters }
+    }
+
+    /// The body that comes is the one that was asked for, of this length where it is known.
+    pub(crate) fn expect_body(&mut self, length: Option<u64>) {
+        if let Some(meters) = &mut self.meters {
+            meters.expect(length);
+        }
     }
 
     /// So many bytes of the head left.
@@ -26,7 +35,10 @@ impl Watch {
     }
 
     /// So many bytes of the body left.
-    pub(crate) fn on_body_sent(&self, bytes: u64) {
+    pub(crate) fn on_body_sent(&mut self, bytes: u64) {
+        if let Some(up) = self.meters.as_mut().and_then(|meters| meters.up.as_mut()) {
+            up.add(bytes);
+        }
         self.tell(&Event::BodySent { bytes });
     }
 
@@ -41,7 +53,10 @@ impl Watch {
     }
 
     /// So many bytes of the response's body have come.
-    pub(crate) fn on_received(&self, bytes: usize) {
+    pub(crate) fn on_received(&mut self, bytes: usize) {
+        if let Some(down) = self.meters.as_mut().and_then(|meters| meters.down.as_mut()) {
+            down.add(bytes as u64);
+        }
         self.tell(&Event::BodyReceived { bytes: bytes as u64 });
     }
 

@@ -225,9 +225,9 @@ fn a_declared_limit_that_all_rows_fit_into_slows_nothing() {
     assert_eq!(all_starts(&mut s).len(), 19);
 }
 
-#[test]
-fn a_copy_of_a_slow_request_counts_in_flight_and_one_in_twenty_gets_one() {
-    let mut s = Scenario::new(only(|polite| polite.hedge = true), "");
+/// A host whose 200 answers came after 20 ms each, and which may be sent ten copies.
+fn known_latencies(rules: impl FnOnce(&mut PolitenessOptions)) -> Scenario {
+    let mut s = Scenario::new(only(rules), "");
     for index in 0..200 {
         s.schedule.on_row(row(index), "a", s.now);
         let start = s.start();
@@ -235,6 +235,78 @@ fn a_copy_of_a_slow_request_counts_in_flight_and_one_in_twenty_gets_one() {
         s.pass(ms(20));
         assert_eq!(s.end(start, ok().latency(Some(ms(20)))), Verdict::Finished);
     }
+    s
+}
+
+#[test]
+fn a_retry_after_that_one_of_two_copies_brings_holds_while_the_other_goes_on() {
+    let mut s = known_latencies(|polite| polite.hedge = true);
+    for index in 0..3 {
+        s.schedule.on_row(row(index), "a", s.now);
+    }
+    let starts = s.starts(2);
+    s.pass(starts[0].hedge_after.unwrap());
+    assert!(s.schedule.hedge(&starts[0].ticket, s.now));
+    s.schedule.on_hedge_done(&starts[0].ticket, Some(&held(429, 7)), s.now);
+    assert_eq!((s.schedule.in_flight(), s.poll()), (2, Action::WaitUntil(s.now + secs(7))));
+    assert!(!s.schedule.hedge(&starts[1].ticket, s.now), "no copies while the host pushes back");
+    let [first, second] = <[Start; 2]>::try_from(starts).unwrap();
+    assert_eq!(s.end(first, ok().latency(Some(ms(50)))), Verdict::Finished);
+    assert_eq!(s.poll(), Action::WaitUntil(s.now + secs(7)), "the winner does not lift it");
+    assert_eq!(s.end(second, ok()), Verdict::Finished);
+    s.pass(secs(7));
+    assert_eq!(s.start().row, row(2));
+    assert_eq!(s.schedule.receipt().retry_after_violations, 0);
+}
+
+#[test]
+fn failures_of_copies_open_the_breaker_too() {
+    let mut s = known_latencies(|polite| {
+        polite.hedge = true;
+        polite.breaker = true;
+    });
+    for index in 0..32 {
+        s.schedule.on_row(row(index), "a", s.now);
+    }
+    let starts = s.starts(31);
+    s.pass(starts[0].hedge_after.unwrap());
+    let mut failed = 0;
+    for start in &starts {
+        if s.schedule.hedge(&start.ticket, s.now) {
+            s.schedule.on_hedge_done(&start.ticket, Some(&refused()), s.now);
+            failed += 1;
+        }
+    }
+    assert!((3..=10).contains(&failed), "{failed}");
+    assert!(matches!(s.poll(), Action::WaitUntil(at) if at > s.now));
+    assert_eq!(s.schedule.limited_by(s.now), LimitedBy::Breaker("a".into()));
+}
+
+#[test]
+fn copies_count_against_a_declared_limit() {
+    let mut s = known_latencies(|polite| {
+        polite.hedge = true;
+        polite.rate_limit_headers = true;
+    });
+    for index in 0..31 {
+        s.schedule.on_row(row(index), "a", s.now);
+    }
+    let start = s.start();
+    let limit = DeclaredLimit { remaining: 10, reset: secs(10) };
+    assert_eq!(s.end(start, ok().latency(Some(ms(20))).rate_limit(Some(limit))), Verdict::Finished);
+    let start = s.start();
+    s.pass(secs(1));
+    assert!(s.schedule.hedge(&start.ticket, s.now));
+    assert_eq!(s.poll(), Action::WaitUntil(s.now + secs(1)), "the copy was the one of this second");
+    s.schedule.on_hedge_done(&start.ticket, None, s.now);
+    assert!(!s.schedule.hedge(&start.ticket, s.now));
+    s.pass(secs(1));
+    assert_eq!(s.start().row, row(2));
+}
+
+#[test]
+fn a_copy_of_a_slow_request_counts_in_flight_and_one_in_twenty_gets_one() {
+    let mut s = known_latencies(|polite| polite.hedge = true);
     for index in 0..100 {
         s.schedule.on_row(row(index), "a", s.now);
     }
@@ -245,12 +317,12 @@ fn a_copy_of_a_slow_request_counts_in_flight_and_one_in_twenty_gets_one() {
     assert!(s.schedule.hedge(&starts[0].ticket, s.now));
     assert_eq!(s.schedule.in_flight(), 32);
     assert!(!s.schedule.hedge(&starts[1].ticket, s.now), "the limit of the host holds for copies too");
-    s.schedule.on_hedge_done(&starts[0].ticket, s.now);
+    s.schedule.on_hedge_done(&starts[0].ticket, None, s.now);
     assert_eq!(s.schedule.in_flight(), 31);
     let copies = starts.iter().filter(|start| {
         let may = s.schedule.hedge(&start.ticket, s.now);
         if may {
-            s.schedule.on_hedge_done(&start.ticket, s.now);
+            s.schedule.on_hedge_done(&start.ticket, None, s.now);
         }
         may
     });

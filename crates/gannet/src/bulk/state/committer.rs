@@ -206,7 +206,7 @@ pub(super) const CLOSING: u64 = 0;
 /// How long at least between two commits that nobody waits for.
 const GATHER: Duration = Duration::from_millis(50);
 /// With more entries than this waiting, the writer waits too.
-const MOST_ENTRIES: usize = 1 << 17;
+const MOST_ENTRIES: usize = 1 << 16;
 const COOKIES_EVERY: Duration = Duration::from_secs(1);
 /// A jar of so many is written in well under a millisecond.
 const MANY_COOKIES: usize = 200;

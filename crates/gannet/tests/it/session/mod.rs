@@ -7,6 +7,7 @@ mod connecting;
 mod cookies;
 mod decoding;
 mod events;
+mod expecting;
 mod faults;
 mod fields;
 mod guard;
@@ -20,6 +21,7 @@ mod timeouts;
 mod timings;
 mod tls;
 mod tracing;
+mod transfers;
 mod uploads;
 
 use std::future::{Future, poll_fn};
