@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
+use gannet::bulk::End;
 use gannet::bulk::source::{InputPrint, PrintKind};
 use gannet::bulk::state::{Durability, Identity, Opening, Status};
 
@@ -29,10 +30,17 @@ pub(crate) fn run(args: &RetryArgs) -> anyhow::Result<Exit> {
     }
     let settings = identity::settings(fetch_matches)?;
     let job = Job::Retry(args.condition.as_deref());
-    let Some(report) = fetch::fetch(&fetch_args, &settings, job)? else {
+    let Some(mut report) = fetch::fetch(&fetch_args, &settings, job)? else {
         tell("no row is asked again: the condition holds for none");
         return dataset_exit(args);
     };
+    // The input ended before the last of them came: with --first, or because it has become shorter.
+    if matches!(report.end, End::Complete)
+        && let Some(again) = Status::read(&args.output).map_err(refused)?.retry
+    {
+        tell(&format!("the input had {} of the {} rows that are asked again", again.done, again.rows));
+        report.end = End::Stopped;
+    }
     match fetch::finish(&fetch_args, report)? {
         Exit::Success | Exit::RowsFailed => dataset_exit(args),
         early => Ok(early),

@@ -46,12 +46,7 @@ pub(crate) fn guard_spool(args: &FetchArgs, out: &Path) -> anyhow::Result<(PathB
         )));
     }
     let opening = begin(args, out)?;
-    let named = |suffix: &str| {
-        let mut name = out.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let (spool, part) = (named(".spool"), named(".spool.part"));
+    let (spool, part) = (opening.beside("spool"), opening.beside("spool.part"));
     match opening.known() {
         None => {
             for path in [&spool, &part] {

@@ -132,6 +132,23 @@ fn a_retry_that_is_stopped_or_killed_goes_on_and_keeps_others_out_meanwhile() {
 }
 
 #[test]
+fn a_retry_over_the_first_rows_ends_as_stopped_while_others_are_left() {
+    let origin = Origin::start_blocking().unwrap();
+    let place = Place::new();
+    let urls = place.file("urls.txt", &lines(&origin, &["/status/503", "/items/1", "/status/503?n=2"]));
+    let out = place.name("rows.jsonl");
+    gannet(["fetch", &urls, "-o", &out, "--retries", "0"]).assert_code(3);
+    let ran = gannet(["retry", &out, "--where", "not ok", "--", "--first", "2"]).assert_code(4);
+    ran.assert_says("the input had 1 of the 2 rows that are asked again")
+        .assert_says(&format!("go on:                 gannet retry {out}\n"));
+    assert_eq!(status(&out)["retry"], json!({ "rows": 2, "done": 1 }));
+    let ran = gannet(["retry", &out, "--", "--first", "2", "--summary", "json"]).assert_code(4);
+    ran.assert_says("\"end\":\"stopped\"");
+    gannet(["retry", &out]).assert_code(3);
+    assert_eq!((&status(&out)["retry"], origin.stats().requests), (&Value::Null, 5));
+}
+
+#[test]
 fn what_the_state_does_not_keep_is_named_and_given_again() {
     let origin = Origin::start_blocking().unwrap();
     let place = Place::new();

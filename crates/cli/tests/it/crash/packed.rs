@@ -98,3 +98,15 @@ fn rows_reach_the_output_although_nothing_more_comes() {
     running.end();
     assert_eq!(job.left().held, (0..4).collect());
 }
+
+#[test]
+fn a_commit_that_fails_ends_the_run_although_no_row_waits_for_it() {
+    for name in [GZ, "out.jsonl"] {
+        let rows = (0..6).map(|n| if n < 4 { format!("/items/{n}") } else { format!("/hang?n={n}") });
+        let job = Job::new(rows).named(name);
+        // Bounded by less than the time after which the rows that hang would end by themselves.
+        let ran = Tamper::fail("fdatasync,fsync", "EIO", "1").on(&job.out()).run(&job).assert_code(4);
+        ran.assert_says(name);
+        assert_eq!(job.left().held, (0..4).collect());
+    }
+}

@@ -111,6 +111,21 @@ fn another_stdin_is_refused() {
 }
 
 #[test]
+fn the_copy_of_a_linked_output_is_its_targets() {
+    let (job, text) = spooled(60, 0.05);
+    let link = job.place.path("link.jsonl");
+    std::os::unix::fs::symlink(job.out(), &link).unwrap();
+    kill(&job, &text, true, 12);
+    let left = job.left();
+    let mut command = command(job.args_to(&link));
+    command.stdin(fs::File::open(job.place.file("stdin", std::str::from_utf8(&text).unwrap())).unwrap());
+    bounded(command).assert_code(3);
+    job.assert_complete();
+    job.assert_kept(&left);
+    assert!(!job.place.path("link.jsonl.spool").exists());
+}
+
+#[test]
 fn nobody_else_may_read_the_spool() {
     use std::os::unix::fs::PermissionsExt;
     let (job, text) = spooled(10, 0.0);

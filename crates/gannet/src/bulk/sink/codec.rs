@@ -44,6 +44,16 @@ impl Codec {
         }
     }
 
+    /// `plain`, `gzip` or `zstd`.
+    #[cfg(feature = "state")]
+    pub(in crate::bulk) fn name(self) -> &'static str {
+        match self {
+            Codec::Plain => "plain",
+            Codec::Gzip => "gzip",
+            Codec::Zstd => "zstd",
+        }
+    }
+
     /// Appends the rows to `out`, packed: as one whole member or frame, or as they are. Takes CPU time in proportion
     /// to the rows and holds them packed once more. No rows are an empty member: a file without any is none of its
     /// format.

@@ -105,7 +105,8 @@ impl RowWriter {
         self.shared.has_room(&self.shared.lock())
     }
 
-    /// Ready when there is room; pending wakes the task then. One task at a time.
+    /// Ready when there is room; pending wakes the task then. The task is woken too when the output fails after that.
+    /// One task at a time.
     ///
     /// # Errors
     /// The output failed.
@@ -114,11 +115,9 @@ impl RowWriter {
         if let Some(failure) = &state.failure {
             return Poll::Ready(Err(failure.to_error()));
         }
-        if self.shared.has_room(&state) {
-            return Poll::Ready(Ok(()));
-        }
+        // Also where there is room: of a failure the task hears, whatever else it waits for.
         state.wait(cx);
-        Poll::Pending
+        if self.shared.has_room(&state) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Ready when everything pushed is written and flushed, and the output closed. Nothing may be pushed after.

@@ -13,7 +13,7 @@ use super::identity::{Identity, Setting};
 use super::schema;
 use super::{Durability, StateError};
 use crate::bulk::prior::{Bits, Pending};
-use crate::bulk::sink::{Batch, Done, Entry};
+use crate::bulk::sink::{Batch, Codec, Done, Entry};
 
 /// The connection of the one process that writes.
 #[derive(Debug)]
@@ -271,6 +271,17 @@ pub(super) fn put(db: &Connection, name: &str, value: &dyn ToSql) -> Sql<()> {
     Ok(())
 }
 
+/// How the output's rows are packed, where that was written down.
+pub(super) fn codec(db: &Connection) -> Sql<Option<Codec>> {
+    let name: Option<String> = get(db, CODEC)?;
+    Ok(name.and_then(|name| [Codec::Plain, Codec::Gzip, Codec::Zstd].into_iter().find(|codec| codec.name() == name)))
+}
+
+/// Writes down how the output's rows are packed.
+pub(super) fn put_codec(db: &Connection, codec: Codec) -> Sql<()> {
+    put(db, CODEC, &codec.name())
+}
+
 /// Replaces what the run is known by.
 pub(super) fn put_identity(db: &Connection, identity: &Identity) -> Sql<()> {
     db.execute("DELETE FROM setting", [])?;
@@ -416,3 +427,6 @@ fn put_hold(db: &Connection, clock: &Clock, host: &str, delay: Duration, since: 
     .execute(params![host, asked, until, clock.boot(), until_boot])?;
     Ok(())
 }
+
+/// The name of the figure that says how rows are packed.
+const CODEC: &str = "codec";

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::data::{DataFile, sync_dir};
-use super::journal::{Journal, Table, get, put};
+use super::journal::{self, Journal, Table, get, put};
 use super::{Durability, StateError, beside};
 use crate::bulk::sink::{Codec, RowReader};
 
@@ -49,7 +49,9 @@ pub(super) fn merge(journal: &mut Journal, out: &Path) -> Result<(), StateError>
     // The name may be a link: what it leads to is replaced.
     let real = out.canonicalize().map_err(io)?;
     let fresh = beside(&real, "merge");
-    let length = rewrite((&real, Codec::of(out)), &newer, &fresh).map_err(|error| {
+    // The name that was given may have been another, which led to this one.
+    let codec = journal::codec(&journal.db).map_err(|error| journal.error(&error))?.unwrap_or(Codec::of(out));
+    let length = rewrite((&real, codec), &newer, &fresh).map_err(|error| {
         // What it takes on the disk may be what others lack.
         let _ = std::fs::remove_file(&fresh);
         io(error)

@@ -17,7 +17,7 @@ use super::journal::{self, Journal, Table, get, put};
 use super::recorder::{Committing, Recorder, Turns};
 use super::recover::{Known, Recovered, recover};
 use super::tail::Tail;
-use super::{Durability, Lock, beside, merge, path_of, schema};
+use super::{Durability, Lock, beside, merge, path_of, resolved, schema};
 use crate::bulk::Prior;
 use crate::bulk::prior::Bits;
 use crate::bulk::sink::{BatchWriter, Codec, Manner, Stats};
@@ -26,6 +26,9 @@ use crate::session::Session;
 /// A state that is open and locked, and may be anybody's still: what it is known by is to be compared first.
 #[derive(Debug)]
 pub struct Opening {
+    /// The name that was given.
+    given: PathBuf,
+    /// The file that is meant: all that lies beside it goes by this name.
     out: PathBuf,
     journal: Journal,
     lock: Lock,
@@ -60,10 +63,11 @@ impl Opening {
     /// Another process uses it; the output stands without a state; it is damaged or of another version; the file
     /// system cannot lock it. Each names the file and the remedy.
     pub fn begin(out: &Path, durability: Durability, fresh: bool) -> Result<Self, StateError> {
-        let path = path_of(out);
+        let (given, out) = (out, &resolved(out));
+        let path = beside(out, "state");
         let is_there = out.symlink_metadata().is_ok();
         if is_there && !fresh && path.symlink_metadata().is_err() {
-            return Err(alone(out));
+            return Err(alone(given));
         }
         let lock = lock(&path)?;
         let (journal, version) = match open(&path, durability) {
@@ -75,17 +79,23 @@ impl Opening {
         };
         // Without its tables it was made by a run that was killed just then.
         let known = match version {
-            0 if is_there && !fresh => return Err(alone(out)),
+            0 if is_there && !fresh => return Err(alone(given)),
             0 => None,
             _ if fresh => None,
             _ => Some(journal.identity().map_err(|error| journal.error(&error))?),
         };
-        Ok(Opening { out: out.to_owned(), journal, lock, durability, known, is_fresh: fresh })
+        let (given, out) = (given.to_owned(), out.to_owned());
+        Ok(Opening { given, out, journal, lock, durability, known, is_fresh: fresh })
     }
 
-    /// The output that it belongs to.
+    /// The output that it belongs to, by the name that was given.
     pub fn output(&self) -> &Path {
-        &self.out
+        &self.given
+    }
+
+    /// A file beside the output, as its state is: of a symbolic link, beside its target.
+    pub fn beside(&self, suffix: &str) -> PathBuf {
+        beside(&self.out, suffix)
     }
 
     /// What the run is known by; none for one that is new or starts over.
@@ -113,14 +123,14 @@ impl Opening {
     pub fn run(mut self, identity: &Identity, turns: Option<u64>) -> Result<Opened, StateError> {
         let is_new = self.known().is_none();
         if is_new {
-            let tail = Tail::path_of(&self.out);
-            let empty_output = [&self.out, &tail].into_iter().any(|path| path.symlink_metadata().is_ok());
-            self.journal.transaction(|db| {
-                journal::create(db, identity, empty_output)?;
-                put(db, ORDERED, &turns.is_some())
-            })?;
-            // Out of the log, whose first damaged frame hides all behind it.
-            self.journal.checkpoint()?;
+            match self.create(identity, turns.is_some()) {
+                // What is to be replaced need not be whole: its tables may be damaged so that they cannot be dropped.
+                Err(error) if self.is_fresh && error.reason() == Reason::Damaged => {
+                    self = self.emptied()?;
+                    self.create(identity, turns.is_some())?;
+                }
+                created => created?,
+            }
             remove(&beside(&self.out, "retry"))?;
             remove(&beside(&self.out, "merge"))?;
         }
@@ -141,6 +151,28 @@ impl Opening {
         self.opened(data, Table::Outcome, turns)
     }
 
+    /// Makes the tables of a run that begins, in the place of what was there.
+    fn create(&mut self, identity: &Identity, is_ordered: bool) -> Result<(), StateError> {
+        let tail = Tail::path_of(&self.out);
+        let empty_output = [&self.out, &tail].into_iter().any(|path| path.symlink_metadata().is_ok());
+        self.journal.transaction(|db| {
+            journal::create(db, identity, empty_output)?;
+            put(db, ORDERED, &is_ordered)
+        })?;
+        // Out of the log, whose first damaged frame hides all behind it.
+        self.journal.checkpoint()
+    }
+
+    /// The same with nothing in the file, which stays locked.
+    fn emptied(self) -> Result<Self, StateError> {
+        let Opening { given, out, journal, lock, durability, known, is_fresh } = self;
+        let path = journal.path().to_owned();
+        drop(journal);
+        empty(&path, &lock).map_err(|error| StateError::io(&path, &error))?;
+        let (journal, _) = open(&path, durability)?;
+        Ok(Opening { given, out, journal, lock, durability, known, is_fresh })
+    }
+
     /// Asks rows again: those for which `condition` holds (SQL over [`super::COLUMNS`]), or without one those of a
     /// retry that is not done yet. `None` where no row is asked again.
     ///
@@ -148,7 +180,7 @@ impl Opening {
     /// The condition is not SQL; a retry is under way, or none is; the state is not of a run.
     pub fn retry(mut self, condition: Option<&str>) -> Result<Option<Opened>, StateError> {
         if self.known().is_none() {
-            return Err(StateError::new(Reason::Alone, format!("{}: it has no run yet", self.out.display())));
+            return Err(StateError::new(Reason::Alone, format!("{}: it has no run yet", self.given.display())));
         }
         self.mark_start()?;
         self.finish_merge()?;
@@ -177,7 +209,7 @@ impl Opening {
     fn choose(&mut self, condition: Option<&str>, known: &Known) -> Result<(), StateError> {
         let under_way = self.count("again")?;
         let refused = |message: String| Err(StateError::new(Reason::Refused, message));
-        let shown = self.out.display();
+        let shown = self.given.display();
         let Some(condition) = condition else {
             if under_way == 0 {
                 return refused(format!("{shown}: no retry is under way; say which rows with --where"));
@@ -210,12 +242,12 @@ impl Opening {
                 Reason::Alone,
                 format!(
                     "{}: it is gone, but its state {} is there; put it back, or start over with --fresh",
-                    self.out.display(),
+                    self.given.display(),
                     self.journal.path().display()
                 ),
             ));
         }
-        let mut data = DataFile::open(&self.out, Codec::of(&self.out)).map_err(io)?;
+        let mut data = DataFile::open(&self.out, Codec::of(&self.given)).map_err(io)?;
         if empty {
             data.end_at(0).and_then(|()| data.sync()).map_err(io)?;
             remove(&Tail::path_of(&self.out))?;
@@ -296,7 +328,7 @@ impl Opening {
         prior.ok = stats.ok;
         prior.failed = stats.errors.iter().map(|(kind, count)| (*kind, *count)).collect::<Vec<(ErrorKind, u64)>>();
         prior.done = known.done;
-        let notes = notes(&self.out, &recovered);
+        let notes = notes(&self.given, &recovered);
         let synced = match self.durability {
             Durability::Os => None,
             _ => Some((data.reader().map_err(|error| StateError::io(&self.out, &error))?, data.path().to_owned())),
@@ -332,14 +364,30 @@ impl Opening {
     /// After a restart of the machine the output is read as a whole: what was not synced may be gone, whatever the
     /// state says.
     fn mark_start(&mut self) -> Result<(), StateError> {
+        let failed = |error: rusqlite::Error| self.journal.error(&error);
+        // Two names may lead to one output.
+        let codec = Codec::of(&self.given);
+        let begun_with = journal::codec(&self.journal.db).map_err(failed)?;
+        if let Some(before) = begun_with.filter(|before| *before != codec) {
+            return Err(StateError::new(
+                Reason::Refused,
+                format!(
+                    "{}: by this name its rows would be {}, and they are {}; give -o the name that the run began with",
+                    self.given.display(),
+                    codec.name(),
+                    before.name()
+                ),
+            ));
+        }
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let before: Option<String> = get(&self.journal.db, "boot").map_err(|error| self.journal.error(&error))?;
+        let before: Option<String> = get(&self.journal.db, "boot").map_err(failed)?;
         let is_restarted = before.is_some_and(|before| before != boot);
         self.journal.transaction(|db| {
             if is_restarted {
                 put(db, Table::Outcome.suspect(), &true)?;
                 put(db, Table::Newer.suspect(), &true)?;
             }
+            journal::put_codec(db, codec)?;
             put(db, "boot", &boot)
         })
     }

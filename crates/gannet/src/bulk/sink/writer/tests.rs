@@ -138,6 +138,48 @@ async fn what_is_due_is_done_although_nothing_more_comes() {
     assert_eq!(writer.written(), 15);
 }
 
+/// Fails to commit what it is given.
+#[cfg(feature = "state")]
+struct Fails(Option<Report>);
+
+#[cfg(feature = "state")]
+impl BatchWriter for Fails {
+    fn begin(&mut self, report: Report) -> io::Result<()> {
+        self.0 = Some(report);
+        Ok(())
+    }
+
+    fn write(&mut self, _: &mut Batch, _: u64) -> (u64, io::Result<()>) {
+        if let Some(report) = &self.0 {
+            report.failed(&io::ErrorKind::StorageFull.into());
+        }
+        (0, Ok(()))
+    }
+
+    fn commits(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(feature = "state")]
+#[tokio::test]
+async fn whoever_had_room_is_woken_when_a_commit_fails_for_which_nobody_waits() {
+    let writer = RowWriter::start(Box::new(Fails(None)), Pace::default()).unwrap();
+    let mut polls = 0;
+    let failed = poll_fn(|cx| {
+        polls += 1;
+        match writer.poll_room(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            Poll::Ready(Ok(())) if polls == 1 => {
+                push(&writer, "row\n").unwrap();
+                Poll::Pending
+            }
+            _ => Poll::Pending,
+        }
+    });
+    assert_eq!(failed.await.kind(), io::ErrorKind::StorageFull);
+}
+
 #[tokio::test]
 async fn everything_is_in_the_file_when_finished() {
     let dir = tempfile::tempdir().unwrap();

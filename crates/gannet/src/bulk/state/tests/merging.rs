@@ -176,3 +176,38 @@ fn a_merge_keeps_the_mode_of_the_output_and_the_link_that_leads_to_it() {
     assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(place.rows(), [(0, 1), (1, 2), (2, 1)]);
 }
+
+#[test]
+fn all_that_lies_beside_an_output_goes_by_its_targets_name_so_that_any_of_its_names_goes_on() {
+    for name in ["rows.jsonl", "rows.jsonl.gz"] {
+        let place = Place::new(name);
+        let real = place.dir.path().join("elsewhere");
+        std::os::unix::fs::symlink(&real, &place.out).unwrap();
+        let other = Place::new(name);
+        std::os::unix::fs::symlink(&place.out, &other.out).unwrap();
+        let mut writer = begun(place.open(None).state);
+        writer.write(&mut batch(&[0, 1], 1), 1).1.unwrap();
+        drop(writer);
+        let names: Vec<_> = place.save().into_keys().map(|path| path.file_name().unwrap().to_owned()).collect();
+        let is_one = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("elsewhere");
+        assert!(names.iter().filter(|found| *found != name).all(is_one), "{names:?}");
+        assert_eq!(done(&other.open(None), 8), [0, 1], "{name}");
+        begun(other.open(None).state).finish().unwrap();
+        let mut writer = begun(place.retry(Some("not ok")).state);
+        write(&mut *writer, batch(&[1], 2));
+        drop(writer);
+        assert!(real.with_extension("retry").exists());
+        let opened = other.retry(None);
+        assert_eq!(opened.prior.done(), 1);
+        begun(opened.state).finish().unwrap();
+        assert_eq!(place.rows(), [(0, 1), (1, 2)]);
+        assert!(place.out.symlink_metadata().unwrap().is_symlink());
+        // A name that would pack its rows otherwise is none of its names.
+        if name != "rows.jsonl" {
+            let refused = Opening::begin(&real, Durability::Os, false).unwrap();
+            let refused = refused.run(&Identity::default(), None).unwrap_err();
+            assert_eq!(refused.reason(), Reason::Refused);
+            assert!(refused.to_string().contains("its rows would be plain, and they are gzip"), "{refused}");
+        }
+    }
+}

@@ -336,3 +336,49 @@ fn starting_over_empties_the_output_also_if_it_is_killed_before_that() {
     let opened = place.open(None);
     assert_eq!((opened.prior.done(), place.size()), (0, 0));
 }
+
+#[test]
+fn starting_over_needs_nothing_of_the_old_state_to_be_whole() {
+    let place = Place::new("rows.jsonl");
+    place.complete(&[&(0..600).collect::<Vec<_>>()]);
+    let before = place.save();
+    let state = path_of(&place.out);
+    let pages = before[&state].len() / 4096;
+    assert!(pages > 8, "{pages}");
+    let mut refused = 0;
+    for page in 0..pages {
+        for fill in [0x00, 0xA5] {
+            place.restore(&before);
+            let mut damaged = before[&state].clone();
+            damaged[page * 4096..(page + 1) * 4096].fill(fill);
+            std::fs::write(&state, damaged).unwrap();
+            refused += u32::from(Opening::begin(&place.out, Durability::Os, false).is_err());
+            let opening = Opening::begin(&place.out, Durability::Os, true).unwrap();
+            let opened = opening.run(&Identity::default(), None).unwrap();
+            assert_eq!((opened.prior.done(), place.size()), (0, 0), "page {page} filled with {fill:#x}");
+            let busy = Opening::begin(&place.out, Durability::Os, true).unwrap_err();
+            assert_eq!(busy.reason(), Reason::Busy, "it is locked still");
+            let mut writer = begun(opened.state);
+            write(&mut *writer, batch(&[0, 1], 1));
+            writer.finish().unwrap();
+            drop(writer);
+            assert_eq!((place.status().done, indices(&place.rows())), (2, vec![0, 1]));
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn the_tables_of_a_new_state_are_in_the_file_itself() {
+    let place = Place::new("rows.jsonl");
+    let opened = place.open(None);
+    // Its log gone, as its first damaged frame would make it.
+    let copy = place.dir.path().join("copy");
+    std::fs::write(&copy, std::fs::read(path_of(&place.out)).unwrap()).unwrap();
+    let db = rusqlite::Connection::open(&copy).unwrap();
+    let figure = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(figure("PRAGMA user_version"), super::super::schema::VERSION);
+    assert_eq!(figure("SELECT count(*) FROM outcome"), 0);
+    assert_eq!(figure("SELECT value FROM run WHERE name = 'end'"), 0);
+    drop(opened);
+}
