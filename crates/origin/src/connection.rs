@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -79,6 +80,9 @@ impl Connection {
             Some(acceptor) => {
                 // A client that does not like the certificate ends here.
                 if let Ok(stream) = acceptor.accept(wire).await {
+                    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                        self.shared.recorder.on_resumed();
+                    }
                     self.serve_http(stream, cut).await;
                 }
             }

@@ -3,6 +3,7 @@
 //! [`crate::settings`] turns it into options of the library.
 
 mod bulk;
+mod connect;
 mod request;
 mod state;
 pub(crate) mod values;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
+pub(crate) use connect::ConnectArgs;
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ConnectArgs;
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
 
 /// What is sent.
@@ -79,4 +80,7 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificates of this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
 }

@@ -10,6 +10,7 @@ mod get;
 mod help;
 mod input;
 mod limits;
+mod network;
 mod nginx;
 mod origin;
 mod output;

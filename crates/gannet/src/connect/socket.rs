@@ -24,7 +24,8 @@ impl Sockets {
             version: options.ip_version,
             local_address: options.local_address,
             interface: options.interface.as_deref().map(Box::from),
-            keepalive: options.keepalive,
+            // The kernel counts whole seconds, from one on.
+            keepalive: options.keepalive.map(|time| time.max(Duration::from_secs(1))),
         }
     }
 

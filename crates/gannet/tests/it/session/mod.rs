@@ -3,6 +3,7 @@
 mod auth;
 mod blocking;
 mod cancelling;
+mod certificates;
 mod connecting;
 mod cookies;
 mod decoding;
