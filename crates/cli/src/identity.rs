@@ -35,10 +35,23 @@ const FIXED: &[&str] = &[
 ];
 
 /// Values that may be secret, or are URLs; the name of a file may be known.
-const SECRET: &[&str] = &["base-url", "cookie", "data", "form", "header", "json", "query", "url", "user"];
+const SECRET: &[&str] = &[
+    "base-url",
+    "cookie",
+    "data",
+    "form",
+    "header",
+    "json",
+    "proxy",
+    "proxy-header",
+    "proxy-user",
+    "query",
+    "url",
+    "user",
+];
 
 /// Of these, those whose value may be `@FILE`.
-const FILES: &[&str] = &["data", "header", "json"];
+const FILES: &[&str] = &["data", "header", "json", "proxy-header"];
 
 /// Files whose content is the setting.
 const CONTENTS: &[&str] = &["data", "json"];
@@ -70,8 +83,14 @@ const FREE: &[&str] = &[
     "learned",
     "memory",
     "no-adapt",
+    "noproxy",
     "per-host",
     "pinnedpubkey",
+    "proxy",
+    "proxy-cacert",
+    "proxy-header",
+    "proxy-insecure",
+    "proxy-user",
     "rate",
     "resolve",
     "retries",

@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
-use gannet::{ErrorKind, Headers, Options, RedirectPolicy, Session, Timeouts};
+use gannet::{ErrorKind, Headers, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts};
 
 use crate::args::values::{self, TimeLimit};
-use crate::args::{FetchArgs, NetworkArgs, RequestArgs, TimeoutArgs};
+use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
 use crate::exit::usage;
 
 /// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
@@ -17,10 +17,34 @@ pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
     options.tls.danger.accept_invalid_certs = network.insecure;
     for path in &network.cacert {
-        options.tls.extra_roots.push(certificates(path)?);
+        options.tls.extra_roots.push(certificates(path, "--cacert")?);
     }
     connect::apply(&network.connect, &mut options)?;
+    options.proxy = proxy(&network.proxy)?;
     Ok(options)
+}
+
+/// The proxies of the command line, or else those of the environment.
+///
+/// # Errors
+/// Usage: a variable that names no proxy, an unreadable file.
+fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
+    let mut proxy = Proxy { no_proxy: args.no_proxy.clone(), from_env: true, ..Proxy::default() };
+    match &args.proxy {
+        // Its exceptions hold for a proxy that is given too, as for curl.
+        Some(given) => (proxy.url, proxy.from_env) = (given.0.clone(), given.0.is_some()),
+        None => {
+            let rules = ProxyRules::from_variables(|name| std::env::var(name).ok());
+            rules.map_err(|error| usage(format!("{error}; --proxy '' asks hosts directly")))?;
+        }
+    }
+    proxy.credentials = args.proxy_user.clone().map(|(user, password)| ProxyCredentials { user, password });
+    proxy.headers = values::headers(&args.proxy_headers)?;
+    proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
+    for path in &args.proxy_cacert {
+        proxy.tls.extra_roots.push(certificates(path, "--proxy-cacert")?);
+    }
+    Ok(proxy)
 }
 
 /// A session with these options.
@@ -94,10 +118,10 @@ fn redirects(args: &NetworkArgs) -> RedirectPolicy {
     RedirectPolicy { max: args.max_redirects, follow: !args.no_follow, ..RedirectPolicy::default() }
 }
 
-fn certificates(path: &Path) -> anyhow::Result<String> {
-    let text = values::read_file(path, "--cacert")?;
+fn certificates(path: &Path, option: &str) -> anyhow::Result<String> {
+    let text = values::read_file(path, option)?;
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(text);
     }
-    Err(usage(format!("--cacert {}: no certificate in PEM form stands in it", path.display())))
+    Err(usage(format!("{option} {}: no certificate in PEM form stands in it", path.display())))
 }

@@ -15,7 +15,7 @@ pub struct Timeouts {
     /// Waiting for a connection of the pool. Default none.
     #[serde(with = "seconds::optional")]
     pub pool: Option<Duration>,
-    /// Lookup, TCP and TLS together; waiting in our own resolver queue does not count. Default 10 s.
+    /// Lookup, TCP, a proxy's tunnel and TLS together; waiting in our own resolver queue does not count. Default 10 s.
     #[serde(with = "seconds::optional")]
     pub connect: Option<Duration>,
     /// The longest gap between bytes, the wait for the response's head included. Default 60 s.

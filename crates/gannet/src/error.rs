@@ -105,6 +105,21 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_phase(mut self, phase: Phase) -> Self {
+        self.inner.phase = phase;
+        self
+    }
+
+    pub(crate) fn with_proxy_status(mut self, status: Option<u16>) -> Self {
+        self.inner.status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        self
+    }
+
+    /// The message alone, without causes.
+    pub(crate) fn bare_message(&self) -> &str {
+        &self.inner.message
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.inner.kind = kind;
         self
@@ -132,7 +147,13 @@ impl Error {
 
     /// The status, where the kind is [`ErrorKind::Status`].
     pub fn status(&self) -> Option<StatusCode> {
-        self.inner.status
+        self.inner.status.filter(|_| self.inner.kind == ErrorKind::Status)
+    }
+
+    /// The status that a proxy refused a tunnel with, where the kind is [`ErrorKind::Proxy`] and it speaks HTTP.
+    /// The origin has then said nothing.
+    pub fn proxy_status(&self) -> Option<StatusCode> {
+        self.inner.status.filter(|_| self.inner.kind == ErrorKind::Proxy)
     }
 
     /// From the start of the request (the last attempt of a bulk row) to the failure.
@@ -155,10 +176,10 @@ impl Error {
         self.inner.kind == ErrorKind::Status
     }
 
-    /// Whether no connection could be made: name, TCP or TLS.
+    /// Whether no connection could be made: name, TCP, TLS or a proxy's tunnel.
     pub fn is_connect(&self) -> bool {
-        use ErrorKind::{Connect, Dns, TimeoutConnect, Tls};
-        matches!(self.inner.kind, Dns | Connect | Tls | TimeoutConnect)
+        use ErrorKind::{Connect, Dns, Proxy, TimeoutConnect, Tls};
+        matches!(self.inner.kind, Dns | Connect | Tls | Proxy | TimeoutConnect)
     }
 
     /// The message with its causes, without the URL: what a result row shows.

@@ -21,6 +21,7 @@ mod multipart;
 mod options;
 mod pool;
 mod progress;
+mod proxy;
 mod redact;
 mod request;
 mod resolve;
@@ -42,6 +43,9 @@ pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
+pub use gannet_core::proxy::{
+    NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
+};
 pub use gannet_core::redirect::RedirectPolicy;
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
@@ -49,7 +53,7 @@ pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
 pub use options::{
     Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, IpVersion, NetrcFile,
-    Options, Pin, ResponseLimits, Tls, TlsVersion,
+    Options, Pin, Proxy, ResponseLimits, Tls, TlsVersion,
 };
 pub use pool::PoolStats;
 pub use progress::Progress;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gannet_core::Headers;
 use gannet_core::auth::{Credentials, Scheme};
+use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyUrl};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -38,6 +39,8 @@ pub struct Options {
     pub redirects: RedirectPolicy,
     /// TLS.
     pub tls: Tls,
+    /// Proxies.
+    pub proxy: Proxy,
     /// Name lookups.
     pub dns: Dns,
     /// Where requests must not lead.
@@ -111,6 +114,35 @@ impl Default for Connections {
             eyeballs_delay: Duration::from_millis(250),
         }
     }
+}
+
+/// The proxy that requests go through. For each hop of a redirect it is chosen anew.
+///
+/// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others
+/// go through a tunnel (CONNECT, SOCKS) that the proxy sees nothing of but the host's name and port.
+/// [`crate::RequestBuilder::proxy`] and [`crate::RequestBuilder::no_proxy`] say otherwise for one request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proxy {
+    /// The proxy for http and https; none. Written out by serde without its credentials.
+    pub url: Option<ProxyUrl>,
+    /// Who we are to the proxies of this session, in place of what stands in their URLs; none. Never written out by
+    /// serde.
+    #[serde(skip_serializing)]
+    pub credentials: Option<ProxyCredentials>,
+    /// Hosts that are asked directly; without it, those of `NO_PROXY` where the environment is read.
+    pub no_proxy: Option<NoProxy>,
+    /// Read `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (or in upper case) when the session is made; `url`
+    /// goes before them. Off: a library in another's process should not send its requests, and what they
+    /// carry, elsewhere because of a variable that nobody meant for it. The command does read them.
+    pub from_env: bool,
+    /// Header fields for the proxies of this session that speak HTTP: of CONNECT, and beside the request's own where
+    /// that is sent in absolute form. A proxy passes on to the origin what it does not know, so what must not get
+    /// there belongs into `credentials`. Never written out by serde.
+    #[serde(skip_serializing, deserialize_with = "headers_from_map")]
+    pub headers: Headers,
+    /// How `https` proxies are verified; apart from [`Options::tls`], which is for origins.
+    pub tls: Tls,
 }
 
 /// Name lookups, by the system's resolver or by one that the session was given.

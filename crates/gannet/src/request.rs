@@ -10,6 +10,7 @@ use std::time::Duration;
 use gannet_core::Headers;
 use gannet_core::auth::{Credentials, Scheme, basic};
 use gannet_core::headers::is_token;
+use gannet_core::proxy::{ProxyUrl, ProxyUrlError};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::retry::is_idempotent;
 use gannet_core::timeout::Timeouts;
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::hooks::Hooks;
 use crate::multipart::Form;
 use crate::progress::{Meter, Meters, OnProgress, Progress};
+use crate::proxy::{OwnProxy, ProxyServer};
 use crate::response::Response;
 use crate::session::Session;
 use crate::trace::RequestTrace;
@@ -45,6 +47,7 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    pub(crate) proxy: Option<OwnProxy>,
     /// Boxed: rare.
     pub(crate) credentials: Option<Box<Credentials>>,
     pub(crate) hooks: Option<Box<Hooks>>,
@@ -276,6 +279,25 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     pub fn max_body(self, bytes: u64) -> Self {
         self.change(|request| {
             request.own.max_body = Some(bytes);
+            Ok(())
+        })
+    }
+
+    /// The proxy of this request and of every redirect it is led by, in place of the session's `proxy` and its
+    /// exceptions. Credentials stand in the URL; those of the session, and its fields for proxies, are not told to it.
+    pub fn proxy(self, url: &str) -> Self {
+        self.change(|request| {
+            let url: ProxyUrl = url.parse().map_err(|error: ProxyUrlError| Error::request(error.to_string()))?;
+            let server = ProxyServer::new(url, None, &Headers::new())?;
+            request.own.proxy = Some(OwnProxy::Through(Arc::new(server)));
+            Ok(())
+        })
+    }
+
+    /// Sends this request directly, without the session's proxy.
+    pub fn no_proxy(self) -> Self {
+        self.change(|request| {
+            request.own.proxy = Some(OwnProxy::Direct);
             Ok(())
         })
     }

@@ -26,6 +26,7 @@ use crate::buffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
+use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
@@ -50,6 +51,7 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
         timeouts,
         total,
         defaults_merged: false,
+        via: None,
         history: Vec::new(),
         signing,
         started,
@@ -75,6 +77,8 @@ struct Sending<'a> {
     /// The session's defaults stand in the request's own fields already: from the first redirect on, so that what
     /// is dropped stays dropped.
     defaults_merged: bool,
+    /// The proxy of this hop.
+    via: Option<Arc<ProxyServer>>,
     history: Vec<Redirected>,
     /// Credentials beyond the fields that are there already; most requests have none.
     signing: Option<Box<Signing>>,
@@ -156,6 +160,7 @@ impl Sending<'_> {
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
+        self.via = self.route();
         if let Some(signing) = &mut self.signing {
             signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
         }
@@ -191,11 +196,25 @@ impl Sending<'_> {
         }
     }
 
+    /// The proxy of the hop that is about to be made: a redirect chooses anew.
+    fn route(&self) -> Option<Arc<ProxyServer>> {
+        match (&self.request.own.proxy, &self.session.proxies) {
+            (None, None) | (Some(OwnProxy::Direct), _) => None,
+            (Some(OwnProxy::Through(server)), _) => Some(server.clone()),
+            (None, Some(rules)) => rules.choose(&self.request.url).cloned(),
+        }
+    }
+
+    /// The proxy that this hop's request is sent to itself, in absolute form.
+    fn forwarder(&self) -> Option<&ProxyServer> {
+        self.via.as_deref().filter(|proxy| proxy.is_forwarding(&self.request.url))
+    }
+
     /// A connection, reused or new.
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
         let url = &self.request.url;
         let pool = &self.session.pool;
-        let mut lease = match pool.checkout(&origin_name(url)) {
+        let mut lease = match pool.checkout(&pool_name(url, self.via.as_deref())) {
             Checkout::Now(lease) => lease,
             Checkout::Closed => return Err(Error::closed()),
             Checkout::Wait(waiting) => {
@@ -218,12 +237,12 @@ impl Sending<'_> {
         }
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
-            let limit = self.timeouts.connect;
+            let (limit, via) = (self.timeouts.connect, self.via.as_deref());
             let mut steps = Steps::new(self.tracer.clone());
-            match self.session.connector.connect(url, limit, &mut steps).await {
+            match self.session.connector.connect(url, via, limit, &mut steps).await {
                 // Descriptors may be held by idle connections of our own.
                 Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
-                    self.session.connector.connect(url, limit, &mut steps).await
+                    self.session.connector.connect(url, via, limit, &mut steps).await
                 }
                 result => result,
             }
@@ -303,11 +322,12 @@ impl Sending<'_> {
     fn write_head(&self, out: &mut Vec<u8>, body: RequestBody) -> Result<()> {
         let url = &self.request.url;
         let (headers, block) = self.fields()?;
+        let path = if self.forwarder().is_some() { &url[..Position::AfterPath] } else { url.path() };
         h1::write_head(
             out,
             &RequestHead {
                 method: self.request.method.as_str(),
-                target: (url.path(), url.query()),
+                target: (path, url.query()),
                 host: (url.host_str().unwrap_or_default(), url.port()),
                 headers: &headers,
                 block,
@@ -327,6 +347,7 @@ impl Sending<'_> {
         let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
         let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
+        let overrides = overrides || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
         if cookie.is_none()
             && signed.is_none()
@@ -346,7 +367,33 @@ impl Sending<'_> {
         if !self.defaults_merged {
             self.add_defaults(&mut all)?;
         }
+        self.settle_proxy_fields(&mut all)?;
         Ok((Cow::Owned(all), &[]))
+    }
+
+    /// Whether proxies have a say in the fields: one is sent the request itself, or credentials for one stand among
+    /// them.
+    fn concerns_proxies(&self) -> bool {
+        let named = |headers: &Headers| headers.contains(proxy::AUTHORIZATION);
+        self.has_proxies()
+            && (self.forwarder().is_some() || named(&self.request.headers) || named(&self.session.defaults))
+    }
+
+    fn has_proxies(&self) -> bool {
+        self.session.proxies.is_some() || self.request.own.proxy.is_some()
+    }
+
+    /// What is meant for a proxy goes to that proxy alone: with proxies in play, a Proxy-Authorization that stands in
+    /// the request goes nowhere.
+    fn settle_proxy_fields(&self, all: &mut Headers) -> Result<()> {
+        if self.has_proxies() {
+            all.remove(proxy::AUTHORIZATION);
+        }
+        let Some(proxy) = self.forwarder() else { return Ok(()) };
+        for (name, _) in proxy.fields().iter() {
+            all.remove(name);
+        }
+        proxy.fields().iter_marked().try_for_each(|(name, value, secret)| append(all, name, value, secret))
     }
 
     /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
@@ -473,9 +520,14 @@ async fn within<T>(
     }
 }
 
-/// The pool's key of a URL. Without userinfo it stands in the URL as it is.
-fn origin_name(url: &Url) -> Cow<'_, str> {
-    Cow::Borrowed(&url[..Position::AfterPort])
+/// The pool's key of a URL, and of the proxy it is asked through. Without userinfo the origin stands in the URL as
+/// it is.
+fn pool_name<'a>(url: &'a Url, via: Option<&ProxyServer>) -> Cow<'a, str> {
+    let origin = &url[..Position::AfterPort];
+    match via {
+        None => Cow::Borrowed(origin),
+        Some(proxy) => Cow::Owned(proxy.pool_name(origin, url)),
+    }
 }
 
 impl Inner {

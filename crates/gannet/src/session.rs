@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
+use gannet_core::proxy::ProxyUrl;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::Method;
 use url::Url;
@@ -15,6 +16,7 @@ use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::{Pool, PoolStats};
+use crate::proxy::{self, Proxies};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::resolve::Resolve;
 use crate::response::Response;
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
 pub(crate) struct Common {
     pub(crate) options: Options,
     pub(crate) connector: Connector,
+    /// `None` where every request goes directly.
+    pub(crate) proxies: Option<Proxies>,
     /// What is sent with every request that does not set it itself.
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
@@ -91,8 +95,8 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, and for other
-    /// options that cannot be.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, a bad proxy of the
+    /// environment, and other options that cannot be.
     pub fn new(options: Options) -> Result<Self> {
         Session::builder(options).build()
     }
@@ -113,8 +117,9 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options, resolver)?;
+        let proxies = proxy::rules(&options.proxy)?;
         let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
-        let common = Common { options, connector, defaults, default_block, traces, base, keys, jar };
+        let common = Common { options, connector, proxies, defaults, default_block, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
@@ -173,6 +178,11 @@ impl Session {
     /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
     pub fn cookies(&self) -> MutexGuard<'_, Jar> {
         self.inner.jar()
+    }
+
+    /// The proxy that a request for this URL goes through, unless it decides otherwise itself.
+    pub fn proxy_for(&self, url: &Url) -> Option<&ProxyUrl> {
+        self.inner.proxies.as_ref()?.choose(url).map(|server| server.url())
     }
 
     /// The options it was made with.

@@ -3,6 +3,7 @@
 //! [`Origin`] answers httpbin's endpoints, a few cheap JSON ones and a set of
 //! injected faults, over HTTP and HTTPS, and counts what reached it.
 //! [`script::ScriptedServer`] plays raw bytes on a socket, for faults below HTTP.
+//! [`Proxy`] stands between a client and either.
 //! The HTTP side is hyper's server: an implementation apart from the client's,
 //! so that the two cannot share a mistake.
 //!
@@ -28,6 +29,7 @@ mod form;
 mod limited;
 mod origin;
 mod pages;
+mod proxy;
 mod redirect;
 mod route;
 mod runner;
@@ -39,6 +41,7 @@ mod wire;
 
 pub use chance::payload;
 pub use origin::{Builder, Origin};
+pub use proxy::{Asked, Proxy, ProxyBuilder};
 pub use route::endpoints;
 pub use stats::{HostStats, LimitedStats, PerSecond, Stats};
 pub use tls::Identity;

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod connect;
+mod proxy;
 mod request;
 mod state;
 pub(crate) mod values;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
 pub(crate) use connect::ConnectArgs;
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
 

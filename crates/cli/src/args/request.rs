@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ConnectArgs;
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
+use super::{ConnectArgs, ProxyArgs};
 
 /// What is sent.
 #[derive(Debug, Args)]
@@ -83,4 +83,7 @@ pub(crate) struct NetworkArgs {
 
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gannet::Headers;
+use gannet::{Headers, NoProxy, ProxyUrl};
 
 use crate::exit::usage;
 
@@ -20,6 +20,10 @@ pub(crate) enum HeaderArg {
     /// `-H @file`: one `K: V` a line; all of them are secret.
     File(PathBuf),
 }
+
+/// The proxy to use; `None` for none, whatever the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProxyArg(pub(crate) Option<ProxyUrl>);
 
 /// A text of the command line, or the file that holds it (`@file`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +130,17 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 pub(crate) fn credentials(text: &str) -> Result<(String, String), String> {
     let (name, password) = text.split_once(':').ok_or("write NAME:PASSWORD, or NAME: for an empty password")?;
     Ok((name.to_owned(), password.to_owned()))
+}
+
+/// The URL of a proxy, or nothing.
+pub(crate) fn proxy(text: &str) -> Result<ProxyArg, String> {
+    let url = (!text.is_empty()).then(|| text.parse().map_err(|error: gannet::ProxyUrlError| error.to_string()));
+    url.transpose().map(ProxyArg)
+}
+
+/// Hosts that are asked directly.
+pub(crate) fn no_proxy(text: &str) -> Result<NoProxy, String> {
+    text.parse().map_err(|error: gannet::NoProxyError| error.to_string())
 }
 
 /// A cookie as it stands in the Cookie header.

@@ -26,6 +26,9 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
     let request = request(&session, args)?;
     if args.verbose {
+        if let Some(proxy) = session.proxy_for(request.url()) {
+            tell(&format!("* through the proxy {proxy}"));
+        }
         tell(&exchange::request(&request, session.default_headers()));
     }
     let started = Instant::now();

@@ -57,6 +57,10 @@ pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
         .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null());
+    for name in ["http", "https", "all", "no"] {
+        let name = format!("{name}_proxy");
+        command.env_remove(name.to_uppercase()).env_remove(name);
+    }
     command
 }
 

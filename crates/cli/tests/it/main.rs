@@ -14,6 +14,7 @@ mod network;
 mod nginx;
 mod origin;
 mod output;
+mod proxy;
 mod signals;
 mod state;
 mod tls;

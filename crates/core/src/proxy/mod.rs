@@ -17,4 +17,4 @@ pub use environment::EnvironmentError;
 pub use no_proxy::{NoProxy, NoProxyError};
 pub use rules::ProxyRules;
 pub use tunnel::{Handshake, Refusal, Target, TunnelError};
-pub use url::{Credentials, ProxyScheme, ProxyUrl, ProxyUrlError};
+pub use url::{ProxyCredentials, ProxyScheme, ProxyUrl, ProxyUrlError};

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use url::Host;
 
-use super::Credentials;
+use super::ProxyCredentials;
 use super::tunnel::{Refusal, Target, TunnelError};
 
 const CONNECT: u8 = 1;
@@ -33,7 +33,7 @@ enum Awaits {
 }
 
 impl Socks5 {
-    pub(super) fn new(target: &Target<'_>, credentials: Option<&Credentials>) -> Result<Self, TunnelError> {
+    pub(super) fn new(target: &Target<'_>, credentials: Option<&ProxyCredentials>) -> Result<Self, TunnelError> {
         let mut request = vec![5, CONNECT, 0];
         match &target.host {
             Host::Ipv4(ip) => {
@@ -52,7 +52,7 @@ impl Socks5 {
         request.extend_from_slice(&target.port.to_be_bytes());
         let credentials = match credentials {
             None => None,
-            Some(Credentials { user, password }) => {
+            Some(ProxyCredentials { user, password }) => {
                 let parts = (counted(user.as_bytes()), counted(password.as_bytes()));
                 let (Some(user), Some(password)) = parts else { return Err(TunnelError::Credentials) };
                 Some([vec![1], user, password].concat())
@@ -134,9 +134,9 @@ pub(super) struct Socks4 {
 }
 
 impl Socks4 {
-    pub(super) fn new(target: &Target<'_>, credentials: Option<&Credentials>) -> Result<Self, TunnelError> {
+    pub(super) fn new(target: &Target<'_>, credentials: Option<&ProxyCredentials>) -> Result<Self, TunnelError> {
         let user = match credentials {
-            Some(Credentials { user, password }) if password.is_empty() && !user.contains('\0') => user.as_bytes(),
+            Some(ProxyCredentials { user, password }) if password.is_empty() && !user.contains('\0') => user.as_bytes(),
             // It would go out without the password that was meant to protect it.
             Some(_) => return Err(TunnelError::Credentials),
             None => &[],

@@ -7,7 +7,7 @@ use url::Host;
 
 use super::connect::Connect;
 use super::socks::{Socks4, Socks5};
-use super::{Credentials, ProxyScheme};
+use super::{ProxyCredentials, ProxyScheme};
 use crate::error::ErrorKind;
 use crate::headers::Headers;
 
@@ -47,7 +47,7 @@ impl Handshake {
     pub fn socks(
         scheme: ProxyScheme,
         target: &Target<'_>,
-        credentials: Option<&Credentials>,
+        credentials: Option<&ProxyCredentials>,
     ) -> Option<Result<Self, TunnelError>> {
         let machine = match scheme {
             ProxyScheme::Http | ProxyScheme::Https => return None,

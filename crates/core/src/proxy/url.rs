@@ -53,7 +53,7 @@ impl ProxyScheme {
 /// Who we are to a proxy. Never shown.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Credentials {
+pub struct ProxyCredentials {
     /// The user's name.
     pub user: String,
     /// The password; may be empty.
@@ -61,9 +61,9 @@ pub struct Credentials {
     pub password: String,
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for ProxyCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
+        f.write_str("ProxyCredentials(***)")
     }
 }
 
@@ -82,7 +82,7 @@ pub struct ProxyUrl {
     scheme: ProxyScheme,
     host: Host<String>,
     port: u16,
-    credentials: Option<Credentials>,
+    credentials: Option<ProxyCredentials>,
 }
 
 impl ProxyUrl {
@@ -106,13 +106,13 @@ impl ProxyUrl {
     }
 
     /// The credentials that stood in the URL, percent-decoded.
-    pub fn credentials(&self) -> Option<&Credentials> {
+    pub fn credentials(&self) -> Option<&ProxyCredentials> {
         self.credentials.as_ref()
     }
 
     /// The same proxy with these credentials.
     #[must_use]
-    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+    pub fn with_credentials(mut self, credentials: ProxyCredentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
@@ -145,7 +145,7 @@ impl FromStr for ProxyUrl {
         let host = Host::parse(&decoded(url.host_str().filter(|host| !host.is_empty()).ok_or(ProxyUrlError::NoHost)?))
             .map_err(|error| ProxyUrlError::Url(error.to_string()))?;
         let port = url.port().unwrap_or(scheme.default_port());
-        let credentials = (!url.username().is_empty() || url.password().is_some()).then(|| Credentials {
+        let credentials = (!url.username().is_empty() || url.password().is_some()).then(|| ProxyCredentials {
             user: decoded(url.username()),
             password: decoded(url.password().unwrap_or_default()),
         });

@@ -81,7 +81,7 @@ impl Sender {
             }
             Err(error) => Some(error),
         };
-        let mut facts = self.facts(&came, error.as_ref().map(Error::kind), repeatable);
+        let mut facts = self.facts(&came, error.as_ref(), repeatable);
         if error.is_some() && !replayable {
             // A body that was sent and is gone: this failure is the row's last, and stays the one that is told.
             facts.error = Some(ErrorKind::Request);
@@ -95,8 +95,10 @@ impl Sender {
     }
 
     /// What the schedule is to know of a request that ended so.
-    pub(super) fn facts(&self, came: &Came, error: Option<ErrorKind>, repeatable: bool) -> schedule::Outcome {
-        let mut facts = schedule::Outcome { error, repeatable, latency: came.latency, ..schedule::Outcome::default() };
+    pub(super) fn facts(&self, came: &Came, error: Option<&Error>, repeatable: bool) -> schedule::Outcome {
+        let mut facts = schedule::Outcome { repeatable, latency: came.latency, ..schedule::Outcome::default() };
+        facts.error = error.map(Error::kind);
+        facts.proxy_status = error.and_then(Error::proxy_status).map(|status| status.as_u16());
         if let Some(fetched) = &came.response {
             facts.status = Some(fetched.status.as_u16());
             if self.options.polite.rate_limit_headers && !fetched.redirected {

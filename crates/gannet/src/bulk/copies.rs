@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::Fetched;
 use super::attempt::{Came, Sender};
 use super::memory::Share;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::request::Request;
 
 /// Who says whether a copy may be sent.
@@ -87,7 +87,7 @@ impl Sender {
             return ran;
         }
         // The other may still make it; what this one was told holds meanwhile.
-        let facts = self.facts(&ran.came, ran.result.as_ref().err().map(Error::kind), true);
+        let facts = self.facts(&ran.came, ran.result.as_ref().err(), true);
         copies.on_copied(&start.ticket, Some(Lost { facts, answered: ran.came.response }));
         drop(ran.share);
         if is_first { second.await } else { first.await }

@@ -40,6 +40,7 @@ pub(super) struct Dialing<'a> {
     route: Route,
     name: &'a str,
     port: u16,
+    chosen: bool,
 }
 
 enum Route {
@@ -78,12 +79,19 @@ impl Dialer {
             (None, Host::Ipv4(ip)) => Route::Address((*ip).into()),
             (None, Host::Ipv6(ip)) => Route::Address((*ip).into()),
         };
-        Dialing { dialer: self, route, name: target.name, port: target.port }
+        Dialing { dialer: self, route, name: target.name, port: target.port, chosen: target.chosen }
+    }
+
+    /// Whether URLs may lead to public addresses only.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.is_on()
     }
 
     /// The only place where a TCP connection is begun.
-    async fn connect(&self, address: SocketAddr) -> std::result::Result<TcpStream, Attempt> {
-        self.guard.judge(address).map_err(Attempt::Refused)?;
+    async fn connect(&self, address: SocketAddr, chosen: bool) -> std::result::Result<TcpStream, Attempt> {
+        if !chosen {
+            self.guard.judge(address).map_err(Attempt::Refused)?;
+        }
         self.sockets.connect(address).await.map_err(Attempt::Failed)
     }
 }
@@ -96,11 +104,51 @@ impl Dialing<'_> {
         }
     }
 
+    /// The addresses alone, for a proxy to connect to.
+    pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
+        match self.route {
+            Route::Name(pending) => {
+                let cached = pending.is_known();
+                let addresses = pending.addresses().await?;
+                progress.on_addresses(&addresses, cached);
+                Ok(addresses)
+            }
+            Route::Address(ip) => Ok(vec![ip]),
+            Route::Unix(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The addresses alone, for a proxy to connect to: those that the guard lets pass.
+    pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
+        let mut addresses = match self.route {
+            Route::Name(lookup) => {
+                let cached = lookup.is_known();
+                let addresses = lookup.all().await?;
+                progress.on_addresses(&addresses, cached);
+                addresses
+            }
+            Route::Address(ip) => vec![ip],
+            Route::Unix(_) => Vec::new(),
+        };
+        let mut refused = None;
+        addresses.retain(|ip| match self.dialer.guard.judge(SocketAddr::new(*ip, self.port)) {
+            Ok(()) => true,
+            Err(why) => {
+                refused = Some(why);
+                false
+            }
+        });
+        match refused {
+            Some(why) if addresses.is_empty() => Err(Attempt::Refused(why).into_error(&[], self.port)),
+            _ => Ok(addresses),
+        }
+    }
+
     /// The stream, and in `phase` how far it came, should the caller give up.
     pub(super) async fn stream(self, phase: &mut Phase, progress: &mut Steps) -> Result<Stream> {
         let tcp = match self.route {
             Route::Name(lookup) => {
-                let race = Race { dialer: self.dialer, name: self.name, port: self.port };
+                let race = Race { dialer: self.dialer, name: self.name, port: self.port, chosen: self.chosen };
                 race.run(lookup, phase, progress).await?
             }
             Route::Address(ip) => {
@@ -109,7 +157,7 @@ impl Dialing<'_> {
                 if !self.dialer.sockets.reach(&ip) {
                     return Err(Error::request(format!("{ip} is not of the IP version of connections.*")));
                 }
-                let connected = self.dialer.connect(SocketAddr::new(ip, self.port)).await;
+                let connected = self.dialer.connect(SocketAddr::new(ip, self.port), self.chosen).await;
                 connected.map_err(|attempt| attempt.into_error(&[ip], self.port))?
             }
             Route::Unix(path) => {
@@ -137,6 +185,7 @@ struct Race<'a> {
     dialer: &'a Dialer,
     name: &'a str,
     port: u16,
+    chosen: bool,
 }
 
 impl Race<'_> {
@@ -148,7 +197,7 @@ impl Race<'_> {
         loop {
             let until = loop {
                 match race.poll(Instant::now().into_std()) {
-                    Next::Start(ip) => attempts.push(self.dialer.connect(SocketAddr::new(ip, self.port))),
+                    Next::Start(ip) => attempts.push(self.dialer.connect(SocketAddr::new(ip, self.port), self.chosen)),
                     Next::Wait(until) => break until,
                     Next::Failed => return Err(self.lost(lost, &known)),
                 }

@@ -125,7 +125,6 @@ impl Lookup {
     }
 
     /// All addresses.
-    #[cfg(test)]
     pub(crate) async fn all(mut self) -> Result<Vec<IpAddr>> {
         let mut all = Vec::new();
         while let Some(addresses) = self.next().await? {

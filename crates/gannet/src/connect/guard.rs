@@ -27,6 +27,10 @@ impl Guard {
         Guard { deny_private: options.deny_private, allow: options.allow.clone() }
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        self.deny_private
+    }
+
     /// # Errors
     /// It may not be connected to.
     pub(super) fn judge(&self, address: SocketAddr) -> Result<(), Refused> {

@@ -5,6 +5,7 @@
 mod dial;
 mod dns;
 mod guard;
+mod proxy;
 mod socket;
 mod stream;
 mod tls;
@@ -20,10 +21,12 @@ use crate::alarm::later;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pool::Conn;
+use crate::proxy::ProxyServer;
 use crate::resolve::Resolve;
 use crate::trace::Steps;
 
 use dial::Dialer;
+use proxy::Through;
 pub(crate) use stream::Stream;
 use tls::TlsSetup;
 
@@ -31,6 +34,8 @@ use tls::TlsSetup;
 pub(crate) struct Connector {
     dialer: Dialer,
     tls: TlsSetup,
+    /// For proxies that are spoken to inside TLS.
+    proxy_tls: TlsSetup,
 }
 
 /// Where a URL leads to, and how one speaks there.
@@ -40,13 +45,15 @@ pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     pub(crate) port: u16,
     pub(crate) tls: bool,
+    /// By the options, not by a URL: the address guard has no say.
+    pub(crate) chosen: bool,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn of(url: &'a Url) -> Result<Self> {
         let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
         let (name, tls) = (url.host_str().unwrap_or_default(), url.scheme() == "https");
-        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls })
+        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls, chosen: false })
     }
 }
 
@@ -54,18 +61,42 @@ impl Connector {
     /// # Errors
     /// Kind `request`: options that cannot be, or not together.
     pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
-        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls: TlsSetup::new(&options.tls)? })
+        let (tls, proxy_tls) = (TlsSetup::new(&options.tls)?, TlsSetup::new(&options.proxy.tls)?);
+        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
-    /// Opens a connection to this URL's origin. `limit` bounds lookup, TCP and TLS together, but not the wait for
-    /// a free thread of our own resolver. `progress` is told of each step.
-    pub(crate) async fn connect(&self, url: &Url, limit: Option<Duration>, progress: &mut Steps) -> Result<Conn> {
+    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
+    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
+    /// each step.
+    pub(crate) async fn connect(
+        &self,
+        url: &Url,
+        via: Option<&ProxyServer>,
+        limit: Option<Duration>,
+        progress: &mut Steps,
+    ) -> Result<Conn> {
         let target = Target::of(url)?;
-        let mut dialing = self.dialer.dial(&target, progress);
+        if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
+            // Not even to an address: the connection might be used again for a name.
+            let why = "guard.deny_private is on, and this proxy looks names up itself; socks5:// is given addresses";
+            return Err(Error::new(ErrorKind::Denied, Phase::Connect, why));
+        }
+        let reached = via.map(ProxyServer::target);
+        let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
         dialing.queued().await;
+        let mut lookup = via.filter(|proxy| proxy.wants_addresses()).map(|_| self.dialer.dial(&target, progress));
+        if let Some(lookup) = &mut lookup {
+            lookup.queued().await;
+        }
         let mut phase = Phase::Dns;
         let steps = async {
-            let stream = dialing.stream(&mut phase, progress).await?;
+            let stream = match via {
+                None => dialing.stream(&mut phase, progress).await?,
+                Some(proxy) => {
+                    let through = Through { proxy, target: &target, dialing, lookup };
+                    self.through(through, &mut phase, progress).await?
+                }
+            };
             if !target.tls {
                 return Ok(Conn::new(stream, progress.finish()));
             }
@@ -80,7 +111,13 @@ impl Connector {
         };
         match timeout_at(later(Instant::now(), limit), steps).await {
             Ok(result) => result,
-            Err(_) => Err(Error::timeout(ErrorKind::TimeoutConnect, phase, limit)),
+            Err(_) => {
+                let error = Error::timeout(ErrorKind::TimeoutConnect, phase, limit);
+                Err(match via {
+                    None => error,
+                    Some(proxy) => proxy.timed_out(error),
+                })
+            }
         }
     }
 }

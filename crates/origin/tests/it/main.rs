@@ -11,6 +11,7 @@ mod faults;
 mod limited;
 mod origin;
 mod pages;
+mod proxy;
 mod redirect;
 mod script;
 mod stats;

@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::client::Client;
 
-async fn connect(
+pub(crate) async fn connect(
     addr: std::net::SocketAddr,
     name: &'static str,
     ca_pem: &str,

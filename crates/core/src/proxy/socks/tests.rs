@@ -11,11 +11,11 @@ fn target<'a>(host: &'a str, port: u16) -> Target<'a> {
     Target { host, port }
 }
 
-fn person(user: &str, password: &str) -> Credentials {
-    Credentials { user: user.to_owned(), password: password.to_owned() }
+fn person(user: &str, password: &str) -> ProxyCredentials {
+    ProxyCredentials { user: user.to_owned(), password: password.to_owned() }
 }
 
-fn handshake(scheme: ProxyScheme, host: &str, who: Option<&Credentials>) -> Result<Handshake, TunnelError> {
+fn handshake(scheme: ProxyScheme, host: &str, who: Option<&ProxyCredentials>) -> Result<Handshake, TunnelError> {
     Handshake::socks(scheme, &target(host, 443), who).unwrap()
 }
 

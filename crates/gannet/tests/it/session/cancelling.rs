@@ -39,6 +39,18 @@ async fn polled(mut sending: Sending, times: usize) -> bool {
 
 /// Drops the request after 0, 1, 2 … polls, and looks each time at what is left behind.
 async fn drop_at_every_poll(origin: &Origin, tls: bool, request: impl Fn(&Session) -> Sending) {
+    let roots = if tls { vec![origin.ca_pem().to_owned()] } else { Vec::new() };
+    let change = |options: &mut Options| options.tls.extra_roots = roots.clone();
+    drop_with(origin, change, || origin.stats().connections, request).await;
+}
+
+/// The same with other options; `connections` counts those that a session has open, at their other end.
+async fn drop_with(
+    origin: &Origin,
+    change: impl Fn(&mut Options),
+    connections: impl Fn() -> u64,
+    request: impl Fn(&Session) -> Sending,
+) {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     // The origin starts the last of its own tasks when it first runs.
     breathe().await;
@@ -46,19 +58,17 @@ async fn drop_at_every_poll(origin: &Origin, tls: bool, request: impl Fn(&Sessio
     for times in 0..500 {
         let session = session(|options| {
             options.connections.max = 1;
-            if tls {
-                options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
-            }
+            change(options);
         });
         let done = polled(request(&session), times).await;
         let stats = session.pool_stats();
         assert_eq!((stats.open, stats.waiting), (stats.idle, 0), "after {times} polls");
         let open = stats.open as u64;
-        until(|| origin.stats().connections == open).await;
+        until(|| connections() == open).await;
         let next = in_time(session.get(origin.url("/items/1")).send()).await.unwrap();
         assert!(!next.bytes().await.unwrap().is_empty());
         session.close();
-        until(|| origin.stats().connections == 0).await;
+        until(|| connections() + origin.stats().connections == 0).await;
         drop(session);
         until(|| alive() == baseline).await;
         if done {
@@ -128,4 +138,28 @@ async fn a_place_in_the_line_can_be_dropped_at_every_poll() {
         Box::pin(async { tokio::try_join!(send_all(first), send_all(second)).map(|(a, b)| a + b) })
     })
     .await;
+}
+
+#[tokio::test]
+async fn every_way_through_a_proxy_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let identity = gannet_origin::Identity::for_names(&["127.0.0.1"]).unwrap();
+    let plain = gannet_origin::Proxy::builder().credentials("me", "pw").start().await.unwrap();
+    let secure = gannet_origin::Proxy::builder().identity(&identity).start().await.unwrap();
+    let (http, https) = (origin.url("/bytes/100000"), origin.https_url("/bytes/100000"));
+    for (proxy, scheme, url) in [
+        (&plain, "http", &http),
+        (&plain, "http", &https),
+        (&plain, "socks5", &https),
+        (&plain, "socks5h", &http),
+        (&secure, "https", &http),
+        (&secure, "https", &https),
+    ] {
+        let change = |options: &mut Options| {
+            options.proxy.url = Some(proxy.url(scheme).replace("://", "://me:pw@").parse().unwrap());
+            options.proxy.tls.extra_roots = vec![identity.ca_pem().to_owned()];
+            options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        };
+        drop_with(&origin, change, || proxy.open() as u64, |session| Box::pin(send_all(session.get(url)))).await;
+    }
 }

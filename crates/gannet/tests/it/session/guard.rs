@@ -141,3 +141,35 @@ async fn item_31_a_unix_socket_and_the_guard_exclude_each_other() {
     options.connections.unix_socket = Some("/run/door".into());
     assert_eq!(Session::new(options).unwrap_err().kind(), ErrorKind::Request);
 }
+
+#[tokio::test]
+async fn item_31_proxies_lead_nowhere_else() {
+    let (origin, proxy) = (two_hosts().await, gannet_origin::Proxy::start().await.unwrap());
+    // 127.0.0.2 is the internet here; the proxy is where it is because the options say so.
+    let through = |scheme: &str| {
+        let url = proxy.url(scheme).parse().unwrap();
+        session(|options| {
+            guarded(options);
+            options.guard.allow = vec!["127.0.0.2".parse().unwrap()];
+            options.proxy.url = Some(url);
+        })
+    };
+    for scheme in ["http", "socks4a", "socks5h"] {
+        for url in [origin.url_at(1, "/items/1"), origin.url("/items/1")] {
+            assert_denied(in_time(through(scheme).get(&url).send()).await, scheme);
+        }
+    }
+    assert_eq!(proxy.connections(), 0, "those that look names up themselves are not asked");
+    let given_addresses = through("socks5");
+    assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
+    assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, "socks5");
+    let named = format!("http://localhost:{}/items/1", origin.addr().port());
+    assert_denied(in_time(given_addresses.get(&named).send()).await, "socks5, by name");
+    let elsewhere = origin
+        .stats()
+        .hosts
+        .iter()
+        .filter(|(name, _)| name.starts_with("127.0.0.1:"))
+        .all(|(_, host)| host.connections_total == 0);
+    assert!(elsewhere);
+}

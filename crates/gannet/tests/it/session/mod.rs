@@ -13,6 +13,7 @@ mod faults;
 mod fields;
 mod guard;
 mod pool;
+mod proxies;
 mod redirects;
 mod requests;
 mod resolving;
