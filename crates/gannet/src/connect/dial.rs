@@ -104,20 +104,6 @@ impl Dialing<'_> {
         }
     }
 
-    /// The addresses alone, for a proxy to connect to.
-    pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
-        match self.route {
-            Route::Name(pending) => {
-                let cached = pending.is_known();
-                let addresses = pending.addresses().await?;
-                progress.on_addresses(&addresses, cached);
-                Ok(addresses)
-            }
-            Route::Address(ip) => Ok(vec![ip]),
-            Route::Unix(_) => Ok(Vec::new()),
-        }
-    }
-
     /// The addresses alone, for a proxy to connect to: those that the guard lets pass.
     pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
         let mut addresses = match self.route {
