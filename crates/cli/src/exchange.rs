@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Url, Version, is_credential};
+use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Saved, Url, Version, is_credential};
 
 /// The request's head, a line each behind `> `.
 pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
@@ -46,6 +46,14 @@ pub(crate) fn response(response: &Response) -> String {
     let _ = writeln!(text, "< {}", status_line(response));
     fields(&mut text, "< ", response.headers(), response.url());
     text.push('<');
+    text
+}
+
+/// What a download came to: the last answer's status and fields, a line each behind `< `.
+pub(crate) fn saved(saved: &Saved) -> String {
+    let mut text = format!("* {}\n< {}\n", RedactedUrl::new(&saved.url), saved.status);
+    fields(&mut text, "< ", &saved.headers, &saved.url);
+    text.push_str("<\n");
     text
 }
 

@@ -17,6 +17,7 @@ pub mod h1;
 pub mod headers;
 pub mod hedge;
 pub mod limit;
+pub mod multipart;
 pub mod proxy;
 pub mod redirect;
 pub mod reorder;

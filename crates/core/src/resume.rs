@@ -76,10 +76,11 @@ pub struct Partial {
 /// What an answer means for the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The body is the rest: append it. `total` is how long the whole will be, where that is known.
+    /// The body is the rest, or a part of it: append it. A rest of a whole whose length nobody tells is asked for anew,
+    /// since nothing would tell that it has come.
     Append {
         /// How long the whole will be.
-        total: Option<u64>,
+        total: u64,
     },
     /// The body is the whole: begin anew with it.
     StartOver,
@@ -98,16 +99,13 @@ pub fn decide(partial: Option<&Partial>, status: u16, headers: &Headers) -> Step
         (_, 200..=299) if status != 206 => Step::StartOver,
         (Some(partial), 206) => {
             let range = headers.get_bytes("content-range").and_then(ContentRange::parse);
-            match range {
-                Some(ContentRange { part: Some((first, _)), total })
-                    if first == partial.length
-                        && !partial.validator.is_contradicted_by(headers)
-                        && agree(partial.total, total) =>
-                {
-                    Step::Append { total: total.or(partial.total) }
-                }
-                _ => Step::AskAgain,
-            }
+            let fits = |range: &ContentRange| {
+                range.part.is_some_and(|(first, _)| first == partial.length)
+                    && !partial.validator.is_contradicted_by(headers)
+                    && agree(partial.total, range.total)
+            };
+            let total = range.filter(fits).and_then(|range| range.total.or(partial.total));
+            total.map_or(Step::AskAgain, |total| Step::Append { total })
         }
         (Some(partial), 416) => {
             let range = headers.get_bytes("content-range").and_then(ContentRange::parse);

@@ -12,18 +12,21 @@
 
 use std::future::Future;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gannet_core::events::Event;
 use gannet_core::{ErrorKind, Phase};
 use http::Method;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
 use crate::bulk::{BulkOptions, Outcome, source::Target};
+use crate::download::{Download, DownloadOptions, Saved};
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::request::{IntoUrl, Request, RequestBuilder};
+use crate::request::{IntoUrl, Request, RequestBuilder, finished};
 use crate::session::verbs;
 
 /// As [`crate::Session`], without async. Clones share everything.
@@ -86,6 +89,15 @@ impl Session {
         self.runtime.wait(fetch.outcomes())
     }
 
+    /// As [`crate::Download::send`]: sends a download that [`RequestBuilder::download`] made, and waits until the file
+    /// is in its place.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save(&self, download: Download) -> Result<Saved> {
+        self.runtime.wait(download.send())
+    }
+
     /// As [`crate::Session::close`].
     pub fn close(&self) {
         self.session.close();
@@ -104,8 +116,8 @@ impl RequestBuilder<Session> {
     /// # Errors
     /// As [`RequestBuilder::send`] of the async door.
     pub fn send(self) -> Result<Response> {
-        let session = self.session.clone();
-        session.execute(self.build()?)
+        let RequestBuilder { session, request } = self;
+        session.execute(finished(request)?)
     }
 }
 
@@ -141,6 +153,21 @@ impl Response {
     /// As there.
     pub fn json<T: DeserializeOwned>(self) -> Result<T> {
         self.runtime.wait(self.response.json())
+    }
+
+    /// As [`crate::Response::save_to`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_to(&mut self, path: impl AsRef<Path>, options: &DownloadOptions) -> Result<u64> {
+        self.runtime.wait(self.response.save_to(path, options))
+    }
+
+    /// As [`crate::Response::events`], each waited for.
+    pub fn events(self) -> impl Iterator<Item = Result<Event>> {
+        let Response { response, runtime } = self;
+        let mut events = response.events();
+        std::iter::from_fn(move || runtime.wait(events.next_event()))
     }
 
     /// As [`crate::Response::chunk`].

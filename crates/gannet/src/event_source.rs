@@ -11,7 +11,7 @@ use gannet_core::{ErrorKind, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::request::{Request, RequestBuilder, set_missing};
+use crate::request::{Request, RequestBuilder, finished, set_missing};
 use crate::response::{Events, Response};
 use crate::session::Session;
 
@@ -74,8 +74,8 @@ impl RequestBuilder {
     /// # Errors
     /// What is wrong with the request; kind `request` if its body can be sent once only.
     pub fn event_source(self, options: EventSourceOptions) -> Result<EventSource> {
-        let session = self.session.clone();
-        let mut request = self.build()?;
+        let RequestBuilder { session, request } = self;
+        let mut request = finished(request)?;
         if !request.body().is_replayable() {
             return Err(Error::request("events need a request that can be sent again").with_url(request.url()));
         }
@@ -170,7 +170,7 @@ impl EventSource {
         {
             return Some(Error::request(format!("the last event ID cannot be sent: {error}")).with_url(&request.url));
         }
-        match self.session.execute(request).await {
+        match Box::pin(self.session.execute(request)).await {
             Ok(response) => self.on_response(response),
             Err(error) if error.kind().is_transient() => self.on_lost(Some(error), Duration::ZERO),
             Err(error) => Some(error),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use gannet_core::Headers;
+use gannet_core::multipart::write_part_head;
 
 /// Shorter bytes are copied between the heads around them: one segment instead of three.
 const SHARED_FROM: usize = 4 * 1024;
@@ -167,18 +168,10 @@ impl Part {
     }
 
     fn write_head(&self, boundary: &str, name: &str, head: &mut BytesMut) -> Result<(), FormError> {
-        let mut disposition = format!("form-data; name=\"{}\"", escape(name)?);
-        if let Some(filename) = &self.filename {
-            disposition.push_str(&format!("; filename=\"{}\"", escape(filename)?));
-        }
-        head.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: {disposition}\r\n").as_bytes());
-        for (field, value) in self.checked_headers(name)?.iter() {
-            head.extend_from_slice(field.as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value);
-            head.extend_from_slice(b"\r\n");
-        }
-        head.extend_from_slice(b"\r\n");
+        let mut written = Vec::new();
+        write_part_head(&mut written, boundary, name, self.filename.as_deref(), &self.checked_headers(name)?)
+            .map_err(|error| FormError::of(error.to_string()))?;
+        head.extend_from_slice(&written);
         Ok(())
     }
 
@@ -303,14 +296,6 @@ impl Writer {
             self.segments.push(Segment::Bytes(self.tail.split().freeze()));
         }
     }
-}
-
-/// A name within quotes: the three characters that would end it are percent-encoded, nothing else is.
-fn escape(name: &str) -> Result<String, FormError> {
-    if name.contains('\0') {
-        return Err(FormError::of(format!("the name {name:?} holds a NUL")));
-    }
-    Ok(name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A"))
 }
 
 /// `None` for what is readable but has no size, such as a pipe.

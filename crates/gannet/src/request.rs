@@ -111,7 +111,7 @@ impl Request {
     }
 
     /// The same request again, where its body can be sent more than once.
-    pub(crate) fn try_clone(&self) -> Option<Request> {
+    pub fn try_clone(&self) -> Option<Request> {
         let (method, url, headers, own) =
             (self.method.clone(), self.url.clone(), self.headers.clone(), self.own.clone());
         Some(Request { method, url, headers, body: self.body.try_clone()?, own })
@@ -347,11 +347,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// # Errors
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
-        let mut request = self.request?;
-        if request.own.transfer.is_some() {
-            prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
-        }
-        Ok(request)
+        finished(self.request)
     }
 
     fn change_transfer(self, change: impl FnOnce(&mut Transfer)) -> Self {
@@ -394,9 +390,18 @@ impl RequestBuilder {
     /// # Errors
     /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let session = self.session.clone();
-        crate::send::send(&session.inner, self.build()?).await
+        let RequestBuilder { session, request } = self;
+        crate::send::send(&session.inner, finished(request)?).await
     }
+}
+
+/// A request that nothing more is added to.
+pub(crate) fn finished(request: Result<Request>) -> Result<Request> {
+    let mut request = request?;
+    if request.own.transfer.is_some() {
+        prepare_transfer(&mut request).map_err(|error| error.with_url(&request.url))?;
+    }
+    Ok(request)
 }
 
 /// What has to wait until the body is known: its coding, and whether there is one to ask for.

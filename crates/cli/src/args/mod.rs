@@ -4,18 +4,20 @@
 
 mod bulk;
 mod connect;
+mod get;
 mod proxy;
 mod request;
 mod state;
 pub(crate) mod values;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
 pub(crate) use connect::ConnectArgs;
+pub(crate) use get::{GetArgs, SaveArgs, UploadArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
@@ -40,49 +42,6 @@ pub(crate) enum Command {
     Origin(OriginArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
-}
-
-/// Send one request: the body to stdout
-///
-/// Redirects are followed and content codings decoded, unless told not to. The body is written as it comes.
-#[derive(Debug, Args)]
-#[command(after_help = GET_EXAMPLES)]
-pub(crate) struct GetArgs {
-    /// What to ask for, http or https
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-
-    #[command(flatten)]
-    pub(crate) timeouts: TimeoutArgs,
-
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-
-    /// Write the response's head before the body
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) include: bool,
-
-    /// Show the exchange on stderr: request, redirects, response head, timing; secrets are blanked
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) verbose: bool,
-
-    /// Write the body to this file instead of stdout; one that is there is replaced
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Ask for no content coding, and write the body as it came
-    #[arg(long, help_heading = "Output")]
-    pub(crate) no_decode: bool,
-}
-
-impl GetArgs {
-    /// The file to write to; none for stdout, which `-` means too.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| *path != Path::new("-"))
-    }
 }
 
 /// See what concurrency does, offline, on the embedded origin
@@ -168,15 +127,6 @@ Exit codes:
   4  stopped early (Ctrl-C, --fail-fast, output full or closed); what is written is whole
 
 Try it without a network: gannet demo";
-
-const GET_EXAMPLES: &str = "\
-Examples:
-  gannet get -i https://example.com/
-  gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
-  gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
-
-Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 a status of 400
-or more (its body is still written) or no whole response; 4 stdout was closed.";
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,22 @@
-//! `gannet get`: one request, its body to stdout as it comes. A status of 400 or more still has its body written;
-//! what went wrong goes to stderr. No retries: that is what `fetch` is for.
+//! `gannet get`: one request, its body to stdout as it comes, or to a file. A status of 400 or more still has its body
+//! written; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
+
+mod bar;
+mod save;
+mod upload;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::{Method, Request, Response, Session};
+use gannet::{ErrorKind, Response, Session};
 
+use self::bar::Bar;
 use super::runtime;
-use crate::args::{GetArgs, RequestArgs};
-use crate::exit::{Exit, usage};
+use crate::args::GetArgs;
+use crate::exit::Exit;
 use crate::{exchange, settings, tell};
 
 /// Sends the request and writes what comes back.
@@ -24,17 +30,26 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
 
 async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
-    let request = request(&session, args)?;
+    let bar = Bar::new(args);
+    let request = upload::request(&session, args, &bar)?;
+    let target = save::target(args, &request)?;
     if args.verbose {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
         tell(&exchange::request(&request, session.default_headers()));
     }
+    if let Some(target) = target {
+        return save::download(&session, request, target, args, &bar).await;
+    }
     let started = Instant::now();
-    let mut response = match session.execute(request).await {
+    let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
+    let mut response = match sent {
         Ok(response) => response,
-        Err(error) => return Ok(not_whole(&error)),
+        Err(error) => {
+            bar.finish();
+            return Ok(not_whole(&error));
+        }
     };
     if args.verbose {
         for redirected in response.history() {
@@ -43,7 +58,13 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
         tell(&exchange::response(&response));
     }
     let mut written = Written::default();
-    let outcome = write_out(args, &mut response, &mut written).await;
+    let (response, outcome) = if args.events {
+        write_events(response).await
+    } else {
+        let outcome = write_out(args, &mut response, &mut written).await;
+        (response, outcome)
+    };
+    bar.finish();
     let tells = args.verbose || outcome.is_err() || !response.ok();
     if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
         // What is told must not stand behind the body's last line.
@@ -51,6 +72,10 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     }
     let exit = match outcome {
         Ok(()) => of_status(args, &response),
+        // A file that cannot be made is no failure of the server's.
+        Err(Broken::Response(error)) if error.kind() == ErrorKind::Request => {
+            return Err(anyhow::anyhow!("{}", error.message()));
+        }
         Err(Broken::Response(error)) => return Ok(not_whole(&error)),
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
@@ -68,43 +93,8 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     let mut options = settings::session(&args.timeouts, &args.network)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
+    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
     settings::open(options)
-}
-
-/// # Errors
-/// Usage: a URL, method, header or body that cannot be sent.
-fn request(session: &Session, args: &GetArgs) -> anyhow::Result<Request> {
-    let asked = &args.request;
-    let (body, content_type) = body(asked)?;
-    let method = match (&asked.method, &body) {
-        (Some(method), _) => method.clone(),
-        (None, Some(_)) => Method::POST,
-        (None, None) => Method::GET,
-    };
-    let mut headers = settings::headers(asked)?;
-    if let Some(content_type) = content_type.filter(|_| !headers.contains("content-type")) {
-        headers.append("content-type", content_type)?;
-    }
-    let mut builder = session.request(method, &args.url).headers(&headers).query(&asked.query);
-    if let Some(body) = body {
-        builder = builder.body(body);
-    }
-    builder.build().map_err(|error| usage(error.to_string()))
-}
-
-/// The body and its content type.
-fn body(args: &RequestArgs) -> anyhow::Result<(Option<Vec<u8>>, Option<&'static str>)> {
-    if let Some(json) = &args.json {
-        let text = json.read("--json")?;
-        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| usage(format!("--json: {error}")))?;
-        return Ok((Some(text.into_bytes()), Some("application/json")));
-    }
-    if !args.form.is_empty() {
-        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&args.form).finish();
-        return Ok((Some(form.into_bytes()), Some("application/x-www-form-urlencoded")));
-    }
-    let data = args.data.as_ref().map(|data| data.read_bytes("--data")).transpose()?;
-    Ok((data, None))
 }
 
 /// Why the body did not reach its end.
@@ -127,10 +117,11 @@ struct Written {
     is_within_line: bool,
 }
 
-/// Writes head and body, each piece as it comes.
+/// Writes head and body, each piece as it comes; to a file, all of it at once when it is whole.
 async fn write_out(args: &GetArgs, response: &mut Response, written: &mut Written) -> Result<(), Broken> {
     let mut out: Box<dyn Write> = match args.file() {
-        Some(path) => Box::new(File::create(path)?),
+        Some(path) if args.include || save::is_special(&path) => Box::new(File::create(path)?),
+        Some(path) => return save_whole(args, response, written, path).await,
         None => Box::new(io::stdout()),
     };
     if args.include {
@@ -145,6 +136,37 @@ async fn write_out(args: &GetArgs, response: &mut Response, written: &mut Writte
     }
     out.flush()?;
     Ok(())
+}
+
+async fn save_whole(
+    args: &GetArgs,
+    response: &mut Response,
+    written: &mut Written,
+    path: PathBuf,
+) -> Result<(), Broken> {
+    let saved = response.save_to(path, &save::options(args)).await;
+    written.length = saved.map_err(Broken::Response)?;
+    Ok(())
+}
+
+/// Writes each event as a line of JSON, as it comes.
+async fn write_events(response: Response) -> (Response, Result<(), Broken>) {
+    let mut out = io::stdout();
+    let mut events = response.events();
+    let mut outcome = Ok(());
+    while let Some(event) = events.next_event().await {
+        let written = event.map_err(Broken::Response).and_then(|event| {
+            let mut line = serde_json::to_vec(&event).map_err(io::Error::from)?;
+            line.push(b'\n');
+            out.write_all(&line)?;
+            Ok(out.flush()?)
+        });
+        if written.is_err() {
+            outcome = written;
+            break;
+        }
+    }
+    (events.into_response(), outcome)
 }
 
 fn of_status(args: &GetArgs, response: &Response) -> Exit {

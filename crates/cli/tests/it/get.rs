@@ -207,15 +207,32 @@ fn on_a_terminal_what_is_told_begins_a_line_of_its_own() {
     gannet(["get", &server.url("/")]).assert_code(3).assert_says("error: body: ");
 }
 
+#[test]
+fn a_body_that_goes_to_a_file_shows_how_far_it_is_on_a_terminal_unless_told_not_to() {
+    let place = Place::new();
+    let file = place.name("f");
+    let body = "x".repeat(100_000);
+    let shown = |args: &[&str]| shown_on_a_terminal(answer("200 OK", "", &body), args);
+    let bar = shown(&["-o", &file]);
+    assert!(bar.contains("received") && bar.contains("of 97.66 KiB"), "{bar:?}");
+    assert_eq!(shown(&["-o", &file, "--silent"]), "");
+    let server = ScriptedServer::start_blocking([answer("200 OK", "", &body)]).unwrap();
+    assert_eq!(gannet(["get", "-#", "-o", &file, &server.url("/")]).assert_code(0).err, "", "no terminal, no bar");
+}
+
 /// What a terminal shows of a `get`, stdout and stderr together.
 fn on_a_terminal(script: Script) -> String {
+    shown_on_a_terminal(script, &[])
+}
+
+fn shown_on_a_terminal(script: Script, args: &[&str]) -> String {
     let server = ScriptedServer::start_blocking([script]).unwrap();
     let mut terminal = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap();
     let side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut command = command(["get", &server.url("/")]);
+    let mut command = command([&["get", &server.url("/")], args].concat());
     command.stdout(side.try_clone().unwrap()).stderr(side);
     command.status().unwrap();
     drop(command);

@@ -18,4 +18,5 @@ mod proxy;
 mod signals;
 mod state;
 mod tls;
+mod transfers;
 mod usage;

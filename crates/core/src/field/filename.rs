@@ -32,10 +32,11 @@ pub fn safe_filename(name: &str) -> Option<String> {
         Some(rest) => format!("_{rest}"),
         None => clean.to_owned(),
     };
+    shorten(&mut name);
+    // Behind the cut: it can make a device's name of a longer one.
     if is_reserved(&name) {
         name.insert(0, '_');
     }
-    shorten(&mut name);
     Some(name)
 }
 
@@ -63,6 +64,7 @@ fn shorten(name: &mut String) {
         at -= 1;
     }
     name.truncate(at);
+    name.truncate(name.trim_end_matches(['.', ' ']).len());
     name.push_str(&ending);
 }
 
@@ -110,5 +112,8 @@ mod tests {
         let name = safe_filename(&format!("{}.tar", "ü".repeat(200))).unwrap();
         assert!(name.len() <= MAX && name.ends_with("ü.tar"), "{name}");
         assert_eq!(safe_filename(&"x".repeat(300)).unwrap().len(), MAX);
+        // What the cut lays bare is no better than what the server sent.
+        assert_eq!(safe_filename(&format!("a{}b", " ".repeat(300))).as_deref(), Some("a"));
+        assert_eq!(safe_filename(&format!("aux{}b.txt", " ".repeat(300))).as_deref(), Some("_aux.txt"));
     }
 }

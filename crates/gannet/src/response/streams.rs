@@ -158,6 +158,11 @@ impl Events {
         &self.response
     }
 
+    /// The response again; events that came and were not taken are lost.
+    pub fn into_response(self) -> Response {
+        self.response
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
         while !self.ended {
             match self.parser.next_event() {

@@ -37,7 +37,7 @@ pub enum Durability {
     /// A loss of power, each row as soon as it is finished: a commit and two syncs for a row or a few.
     Row,
     /// A loss of power, but for the last group: rows of the last twentieth of a second, or as many as came while the
-    /// disk synced the group before. The default.
+    /// disk synced the group before; of a packed output, those that were not packed too. The default.
     #[default]
     Group,
     /// The end of the process, however it comes. What was written is left to the operating system.

@@ -202,6 +202,7 @@ impl Recorder {
             return Err(ended());
         };
         append(&mut self.data, &tail.rows)?;
+        tail.rows.clear();
         let (has_rows, end) = (self.data.end() != tail.told_end, self.data.end());
         tail.told_end = end;
         let mut held = std::mem::take(&mut tail.held);

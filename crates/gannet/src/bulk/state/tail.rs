@@ -113,9 +113,8 @@ impl Tail {
         Batch { entries, names: finished.names, ..Batch::default() }
     }
 
-    /// Its rows are safe elsewhere.
+    /// Its rows, which are packed, are safe elsewhere.
     pub(super) fn empty(&mut self) -> io::Result<()> {
-        self.rows.clear();
         self.rows.shrink_to(MEMBER);
         self.file.end_at(0)
     }

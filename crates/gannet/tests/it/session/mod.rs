@@ -7,6 +7,7 @@ mod certificates;
 mod connecting;
 mod cookies;
 mod decoding;
+mod downloads;
 mod events;
 mod expecting;
 mod faults;

@@ -1,0 +1,162 @@
+//! The options that `get` alone has: what is uploaded, where the body goes, and what is shown meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use gannet::Coding;
+
+use super::values::{self, PartArg};
+use super::{NetworkArgs, RequestArgs, TimeoutArgs};
+
+/// Send one request: the body to stdout
+///
+/// Redirects are followed and content codings decoded, unless told not to. The body is written as it comes.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct GetArgs {
+    /// What to ask for, http or https
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    #[command(flatten)]
+    pub(crate) upload: UploadArgs,
+
+    #[command(flatten)]
+    pub(crate) timeouts: TimeoutArgs,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+
+    /// Write the response's head before the body
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) include: bool,
+
+    /// Show the exchange on stderr: request, redirects, response head, timing; secrets are blanked
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) verbose: bool,
+
+    #[command(flatten)]
+    pub(crate) save: SaveArgs,
+
+    /// Ask for no content coding, and write the body as it came
+    #[arg(long, help_heading = "Output")]
+    pub(crate) no_decode: bool,
+
+    /// How many times its compressed size a body may grow, once past 100 MiB; 0 for any
+    #[arg(long, value_name = "N", default_value_t = 250, help_heading = "Output")]
+    pub(crate) max_ratio: u32,
+
+    /// Read the body as server-sent events and write each as a line of JSON
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["include", "to_file"])]
+    pub(crate) events: bool,
+}
+
+/// Bodies that `fetch` has no use for, and how they travel.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Upload")]
+pub(crate) struct UploadArgs {
+    /// Send this file, - for stdin, with PUT unless -X says otherwise; behind a URL that ends with / goes its name
+    #[arg(short = 'T', long, value_name = "FILE", conflicts_with_all = ["json", "form", "data", "parts", "form_string"])]
+    pub(crate) upload_file: Option<PathBuf>,
+
+    /// A part of a multipart/form-data body: name=text, name=@FILE for a file, name=<FILE for a text from a file; each
+    /// may end with ;type=TYPE, and that of a file with ;filename=NAME
+    #[arg(
+        short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = values::part,
+        conflicts_with_all = ["json", "form", "data"]
+    )]
+    pub(crate) parts: Vec<PartArg>,
+
+    /// A text of a multipart/form-data body as it stands, whatever it begins with; behind those of -F
+    #[arg(
+        long, value_name = "NAME=TEXT", value_parser = values::pair,
+        conflicts_with_all = ["json", "form", "data"]
+    )]
+    pub(crate) form_string: Vec<(String, String)>,
+
+    /// Compress the body on its way: gzip, deflate, br or zstd; the server has to understand it
+    #[arg(long, value_name = "CODING")]
+    pub(crate) compress: Option<Coding>,
+
+    /// Ask before the body is sent (Expect: 100-continue), and send it all the same after so long
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
+    pub(crate) expect100_timeout: Option<Duration>,
+}
+
+/// Where the body goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+#[group(id = "to_file", args = ["output", "remote_name", "remote_header_name"], multiple = true)]
+pub(crate) struct SaveArgs {
+    /// Write the body to this file instead of stdout; one that is there is replaced once the body is whole
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["remote_name", "remote_header_name"])]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write the body to a file named as the last part of the URL's path; one that is there is kept, unless --clobber
+    #[arg(short = 'O', long)]
+    pub(crate) remote_name: bool,
+
+    /// Write the body to a file named by the response's Content-Disposition, or else as with -O; never replaces one
+    #[arg(short = 'J', long, conflicts_with_all = ["clobber", "continue_at"])]
+    pub(crate) remote_header_name: bool,
+
+    /// The folder for -o, -O and -J
+    #[arg(long, value_name = "FOLDER", requires = "to_file")]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// Let -O replace a file that is there
+    #[arg(long, requires = "remote_name")]
+    pub(crate) clobber: bool,
+
+    /// Go on with what an earlier download of the URL left in FILE.part; the only value is -, which asks the server
+    /// whether it is still the same
+    #[arg(short = 'C', long, value_name = "-", value_parser = ["-"], allow_hyphen_values = true, requires = "to_file")]
+    pub(crate) continue_at: Option<String>,
+
+    /// Try again up to N times, going on where a download broke off; without a file, as long as nothing was written
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retry: u32,
+
+    /// The wait before the first retry; it doubles with each one after
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = values::seconds)]
+    pub(crate) retry_delay: Duration,
+
+    /// Show how far the body is on stderr, where that is a terminal; a body that goes to a file shows it anyway
+    #[arg(short = '#', long)]
+    pub(crate) progress_bar: bool,
+
+    /// Show no progress
+    #[arg(short, long, conflicts_with = "progress_bar")]
+    pub(crate) silent: bool,
+}
+
+impl GetArgs {
+    /// The file to write to that `-o` names; none for stdout, which `-` means too.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let file = self.save.output.as_deref().filter(|path| *path != Path::new("-"))?;
+        Some(self.save.in_folder(file))
+    }
+}
+
+impl SaveArgs {
+    /// A path in the folder that was given.
+    pub(crate) fn in_folder(&self, path: &Path) -> PathBuf {
+        self.output_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gannet get -i https://example.com/
+  gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
+  gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
+  gannet get -O -C - --retry 5 https://example.com/large.iso
+  gannet get -F 'photo=@cat.jpg;type=image/jpeg' -F title=Cat https://example.com/upload
+
+Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 a status of 400
+or more (its body is still written, but not under a name the server or URL chose, nor with -C or --retry) or no
+whole response; 4 stdout was closed.";

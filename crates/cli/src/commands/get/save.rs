@@ -1,0 +1,108 @@
+//! `get` into a file: under the name that was given, that of the URL, or that of the response; gone on with and tried
+//! again where that was asked for. What is under the final name is always whole.
+
+use std::path::PathBuf;
+
+use gannet::bulk::{Backoff, RetryPolicy};
+use gannet::{Download, DownloadOptions, ErrorKind, Method, Request, SaveAs, Saved, Session};
+
+use super::bar::Bar;
+use super::not_whole;
+use crate::args::{GetArgs, SaveArgs};
+use crate::exit::{Exit, usage};
+use crate::{exchange, tell};
+
+/// Where a download goes, if this is one: a file whose name is to be found, or one that is to be gone on with.
+///
+/// # Errors
+/// Usage: the URL has no name to take, or the method is not GET.
+pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option<SaveAs>> {
+    let save = &args.save;
+    let is_get = *request.method() == Method::GET;
+    let target = if save.remote_header_name {
+        SaveAs::Folder(save.output_dir.clone().unwrap_or_default())
+    } else if save.remote_name {
+        let name = gannet::filename_of(request.url());
+        let name = name.ok_or_else(|| usage("-O: the URL's path ends without a name; give one with -o"))?;
+        SaveAs::File(save.in_folder(name.as_ref()))
+    } else {
+        match args.file() {
+            // What GET does not answer cannot be gone on with, and is sent again by the usual rules.
+            Some(path) if save.continue_at.is_some() || (save.retry > 0 && is_get) => SaveAs::File(path),
+            _ if save.continue_at.is_some() => return Err(usage("-C: what goes to stdout cannot be gone on with")),
+            _ => return Ok(None),
+        }
+    };
+    if args.include {
+        return Err(usage("-i: a file that is gone on with or named by others holds the body alone"));
+    }
+    if !is_get {
+        return Err(usage(format!("-O, -J and -C go with GET, and this is {}", request.method())));
+    }
+    Ok(Some(target))
+}
+
+/// Downloads into a file. A status of 400 or more leaves every file as it was.
+pub(super) async fn download(
+    session: &Session,
+    request: Request,
+    target: SaveAs,
+    args: &GetArgs,
+    bar: &Bar,
+) -> anyhow::Result<Exit> {
+    let mut download = Download::new(session, request, target).options(options(args));
+    if let Some(show) = bar.of_download() {
+        download = download.on_progress(show);
+    }
+    let saved = download.send().await;
+    bar.finish();
+    match saved {
+        Ok(saved) => {
+            if args.verbose || args.save.remote_header_name {
+                tell(&report(&saved, args.verbose));
+            }
+            Ok(Exit::Success)
+        }
+        // The path, not the server, is at fault.
+        Err(error) if error.kind() == ErrorKind::Request => Err(anyhow::anyhow!("{}", error.message())),
+        Err(error) if error.kind() == ErrorKind::Status => {
+            tell(&error.message());
+            Ok(Exit::RowsFailed)
+        }
+        Err(error) => Ok(not_whole(&error)),
+    }
+}
+
+/// How a file is made of a response that is here.
+pub(super) fn options(args: &GetArgs) -> DownloadOptions {
+    let save = &args.save;
+    DownloadOptions {
+        overwrite: save.output.is_some() || save.clobber,
+        resume: save.continue_at.is_some(),
+        retry: retry(save),
+        ..DownloadOptions::default()
+    }
+}
+
+/// When a request is sent again.
+pub(super) fn retry(save: &SaveArgs) -> RetryPolicy {
+    let backoff = Backoff { base: save.retry_delay, ..Backoff::default() };
+    RetryPolicy { attempts: save.retry.saturating_add(1), backoff, ..RetryPolicy::default() }
+}
+
+/// Whether there is something at this path that is written into and not replaced: a device, a pipe.
+pub(super) fn is_special(path: &PathBuf) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())
+}
+
+fn report(saved: &Saved, verbose: bool) -> String {
+    let mut text = if verbose { exchange::saved(saved) } else { String::new() };
+    text += &format!("saved as {}", saved.path.display());
+    if verbose {
+        text += &format!(
+            ": {} bytes, {} of them there before, {} attempts",
+            saved.length, saved.resumed_at, saved.attempts
+        );
+    }
+    text
+}

@@ -1,0 +1,130 @@
+//! What `get` sends: the request with its body, of whichever option it comes.
+
+use std::io::stdin;
+use std::path::Path;
+
+use gannet::{Body, Form, Method, Part, Request, Session, Url};
+
+use super::bar::Bar;
+use crate::args::values::{PartArg, PartContent, read_file};
+use crate::args::{GetArgs, RequestArgs, UploadArgs};
+use crate::exit::usage;
+use crate::settings;
+
+/// The request that was asked for; the bar shows its body's progress in both directions.
+///
+/// # Errors
+/// Usage: a URL, method, header or body that cannot be sent.
+pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::Result<Request> {
+    let asked = &args.request;
+    let (body, content_type) = body(asked)?;
+    let upload = args.upload.upload_file.as_deref();
+    let form = form(&args.upload)?;
+    let method = match &asked.method {
+        Some(method) => method.clone(),
+        None if upload.is_some() => Method::PUT,
+        None if body.is_some() || form.is_some() => Method::POST,
+        None => Method::GET,
+    };
+    let mut headers = settings::headers(asked)?;
+    if let Some(content_type) = content_type.filter(|_| !headers.contains("content-type")) {
+        headers.append("content-type", content_type)?;
+    }
+    let mut builder = session.request(method, url(&args.url, upload)).headers(&headers).query(&asked.query);
+    if let Some(body) = body {
+        builder = builder.body(body);
+    }
+    if let Some(form) = form {
+        builder = builder.multipart(form);
+    }
+    if let Some(path) = upload {
+        builder = builder.body(file(path)?);
+    }
+    if let Some(coding) = args.upload.compress {
+        builder = builder.compress(coding);
+    }
+    if let Some(wait) = args.upload.expect100_timeout {
+        builder = builder.expect_continue(wait);
+    }
+    if let Some(show) = bar.of_upload() {
+        builder = builder.on_upload(show);
+    }
+    if let Some(show) = bar.of_download() {
+        builder = builder.on_download(show);
+    }
+    builder.build().map_err(|error| usage(error.to_string()))
+}
+
+/// The body and its content type.
+fn body(args: &RequestArgs) -> anyhow::Result<(Option<Vec<u8>>, Option<&'static str>)> {
+    if let Some(json) = &args.json {
+        let text = json.read("--json")?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| usage(format!("--json: {error}")))?;
+        return Ok((Some(text.into_bytes()), Some("application/json")));
+    }
+    if !args.form.is_empty() {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&args.form).finish();
+        return Ok((Some(form.into_bytes()), Some("application/x-www-form-urlencoded")));
+    }
+    let data = args.data.as_ref().map(|data| data.read_bytes("--data")).transpose()?;
+    Ok((data, None))
+}
+
+/// A file behind a URL that ends with a slash is put there under its own name.
+fn url(url: &str, upload: Option<&Path>) -> String {
+    let name = upload.filter(|path| *path != Path::new("-")).and_then(Path::file_name);
+    match (Url::parse(url), name) {
+        (Ok(mut parsed), Some(name)) if parsed.path().ends_with('/') => {
+            if let Ok(mut segments) = parsed.path_segments_mut() {
+                segments.pop_if_empty().push(&name.to_string_lossy());
+            }
+            parsed.into()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+fn file(path: &Path) -> anyhow::Result<Body> {
+    if path == Path::new("-") {
+        return Ok(Body::reader(stdin(), None));
+    }
+    let meta = std::fs::metadata(path);
+    if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+        return Err(usage(format!("-T: {} is a directory", path.display())));
+    }
+    match meta.and_then(|meta| if meta.is_file() { Ok(None) } else { std::fs::File::open(path).map(Some) }) {
+        // A pipe may block: it is read aside.
+        Ok(Some(pipe)) => Ok(Body::reader(pipe, None)),
+        Ok(None) => Body::file(path).map_err(|error| usage(format!("-T: {}", error.message()))),
+        Err(error) => Err(usage(format!("-T: cannot read {}: {error}", path.display()))),
+    }
+}
+
+fn form(args: &UploadArgs) -> anyhow::Result<Option<Form>> {
+    if args.parts.is_empty() && args.form_string.is_empty() {
+        return Ok(None);
+    }
+    let mut form = Form::new();
+    for part in &args.parts {
+        form = form.part(&part.name, made(part)?);
+    }
+    for (name, text) in &args.form_string {
+        form = form.text(name, text);
+    }
+    Ok(Some(form))
+}
+
+fn made(arg: &PartArg) -> anyhow::Result<Part> {
+    let mut part = match &arg.content {
+        PartContent::Text(text) => Part::text(text),
+        PartContent::TextOf(path) => Part::text(read_file(path, "-F")?),
+        PartContent::File(path) => Part::file(path),
+    };
+    if let Some(media) = &arg.media {
+        part = part.content_type(media);
+    }
+    if let Some(filename) = &arg.filename {
+        part = part.filename(filename);
+    }
+    Ok(part)
+}

@@ -1,0 +1,246 @@
+//! `gannet get` with bodies that are files: up, down, and gone on with.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use gannet_origin::Origin;
+use gannet_origin::script::{Script, ScriptedServer};
+use serde_json::{Value, json};
+
+use crate::gannet::{Place, command, gannet};
+
+const TAG: &str = "etag: \"v1\"\r\n";
+
+fn answer(status: &str, fields: &str, body: &str) -> Script {
+    let head = format!("HTTP/1.1 {status}\r\n{fields}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    Script::new().expect_head().send(format!("{head}{body}")).close()
+}
+
+fn torn(fields: &str) -> Script {
+    let head = format!("HTTP/1.1 200 OK\r\n{fields}content-length: 11\r\nconnection: close\r\n\r\nhello");
+    Script::new().expect_head().send(head).close()
+}
+
+fn rest() -> Script {
+    answer("206 Partial Content", "content-range: bytes 5-10/11\r\n", " world")
+}
+
+fn serve(scripts: impl IntoIterator<Item = Script>) -> ScriptedServer {
+    ScriptedServer::start_blocking(scripts).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json_of(args: &[&str]) -> Value {
+    let ran = gannet([&["get"], args].concat()).assert_code(0);
+    serde_json::from_slice(&ran.out).unwrap()
+}
+
+#[test]
+fn a_file_or_stdin_is_put_where_the_url_says() {
+    let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
+    let file = place.file("a b.txt", "content");
+    let seen = json_of(&["-T", &file, &origin.url("/anything/up/")]);
+    assert_eq!((&seen["method"], &seen["data"]), (&json!("PUT"), &json!("content")));
+    assert_eq!(seen["headers"]["Content-Length"], "7");
+    assert!(seen["url"].as_str().unwrap().ends_with("/anything/up/a%20b.txt"), "{seen}");
+    let seen = json_of(&["--upload-file", &file, "-X", "POST", &origin.url("/anything/up")]);
+    assert_eq!((&seen["method"], &seen["data"]), (&json!("POST"), &json!("content")));
+    assert!(seen["url"].as_str().unwrap().ends_with("/anything/up"));
+    let mut command = command(["get", "-T", "-", &origin.url("/anything/")]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"from a pipe").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&seen["data"], &seen["headers"]["Transfer-Encoding"]), (&json!("from a pipe"), &json!("chunked")));
+    gannet(["get", "-T", &place.name("none"), &origin.url("/anything")]).assert_code(2).assert_says("-T");
+}
+
+#[test]
+fn a_form_has_texts_and_files_with_their_types() {
+    let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
+    let file = place.file("f.txt", "content");
+    let url = origin.url("/anything");
+    let seen = json_of(&[
+        "-F",
+        &format!("doc=@{file};type=text/x-mine;filename=g.txt"),
+        "-F",
+        "a=b; c",
+        "-F",
+        &format!("inner=<{file}"),
+        "--form-string",
+        "at=@home;type=x",
+        &url,
+    ]);
+    assert_eq!(seen["method"], "POST");
+    assert!(seen["headers"]["Content-Type"].as_str().unwrap().starts_with("multipart/form-data; boundary="));
+    assert_eq!(seen["form"], json!({ "a": "b; c", "inner": "content", "at": "@home;type=x" }));
+    assert_eq!(seen["files"]["doc"], "content");
+    // The boundary is random, its length is not.
+    let whole = Script::new().expect_head().expect_body(188).send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let server = serve([whole]);
+    gannet(["get", "-F", &format!("doc=@{file};type=text/x-mine;filename=g.txt"), &server.url("/")]).assert_code(0);
+    let sent = text(&server.received()[0]);
+    assert!(
+        sent.contains("name=\"doc\"; filename=\"g.txt\"\r\nContent-Type: text/x-mine\r\n\r\ncontent\r\n"),
+        "{sent}"
+    );
+    gannet(["get", "-F", "a=@/no/such/file", &url]).assert_code(2).assert_says("/no/such/file");
+    gannet(["get", "-F", "a=b", "--form", "c=d", &url]).assert_code(2);
+}
+
+#[test]
+fn a_body_is_compressed_and_waits_to_be_asked_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let seen = json_of(&["-d", "body", "--compress", "zstd", &origin.url("/anything")]);
+    assert_eq!(seen["headers"]["Content-Encoding"], "zstd");
+    gannet(["get", "-d", "x", "--compress", "rar", &origin.url("/anything")]).assert_code(2).assert_says("zstd");
+    let refuses = Script::new().expect_head().send("HTTP/1.1 413 No\r\ncontent-length: 0\r\n\r\n").expect_end();
+    let server = serve([refuses]);
+    gannet(["get", "-d", "body", "--expect100-timeout", "600", &server.url("/")]).assert_code(3);
+    assert!(text(&server.received()[0]).ends_with("\r\n\r\n"), "the body was spared");
+}
+
+#[test]
+fn item_18_a_torn_body_leaves_no_file_of_its_name_and_is_gone_on_with() {
+    let place = Place::new();
+    let server = serve([torn(TAG), rest(), answer("200 OK", "", "new")]);
+    let (url, file) = (server.url("/a"), place.name("f"));
+    gannet(["get", "-o", &file, &url]).assert_code(3).assert_says("error: body: ");
+    assert!(!place.path("f").exists());
+    assert_eq!(fs::read(place.path("f.part")).unwrap(), b"hello");
+    gannet(["get", "-o", &file, "-C", "-", &url]).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"hello world");
+    assert!(!place.path("f.part").exists() && !place.path("f.part.json").exists());
+    assert!(text(&server.received()[1]).contains("range: bytes=5-\r\n"));
+    // Without -C it is replaced, and nothing is asked of the part.
+    gannet(["get", "-o", &file, &url]).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"new");
+    gannet(["get", "-C", "-", &url]).assert_code(2);
+    gannet(["get", "-o", &file, "-C", "5", &url]).assert_code(2);
+}
+
+#[test]
+fn item_18_a_killed_download_leaves_its_part_to_go_on_with() {
+    let place = Place::new();
+    let head = format!("HTTP/1.1 200 OK\r\n{TAG}content-length: 11\r\n\r\nhello");
+    let server = serve([Script::new().expect_head().send(head).hang(), rest()]);
+    let args = ["get", "-o", &place.name("f"), &server.url("/a")];
+    let mut child = command(args).spawn().unwrap();
+    let patience = Instant::now();
+    while fs::read(place.path("f.part")).ok().as_deref() != Some(b"hello") {
+        assert!(patience.elapsed() < Duration::from_secs(20), "nothing is written");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("f").exists());
+    gannet([&args[..], &["-C", "-"]].concat()).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"hello world");
+}
+
+#[test]
+fn a_post_into_a_file_is_whole_or_not_there_and_sent_once() {
+    let place = Place::new();
+    let server = serve([torn(TAG), answer("200 OK", "", "ok")]);
+    let args = ["get", "-d", "x", "--retry", "2", "--retry-delay", "0", "-o", &place.name("f"), &server.url("/a")];
+    gannet(args).assert_code(3).assert_says("error: body: ");
+    assert!(!place.path("f").exists() && server.connections() == 1);
+    gannet(args).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"ok");
+    gannet([&args[..], &["-C", "-"]].concat()).assert_code(2).assert_says("GET");
+}
+
+#[test]
+fn a_broken_download_is_tried_again_within_its_bound() {
+    let place = Place::new();
+    let server = serve([torn(TAG), answer("503 Busy", "", "busy"), rest()]);
+    let args = ["--retry", "2", "--retry-delay", "0", "-v"];
+    let ran = gannet([&["get", "-o", &place.name("f"), &server.url("/a")], &args[..]].concat()).assert_code(0);
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"hello world");
+    ran.assert_says("5 of them there before, 3 attempts");
+    let server = serve([torn(TAG), answer("503 Busy", "", "busy"), rest()]);
+    let ran = gannet(["get", "-o", &place.name("g"), &server.url("/a"), "--retry", "1", "--retry-delay", "0"]);
+    ran.assert_code(3).assert_says("503");
+    assert!(!place.path("g").exists() && place.path("g.part").exists());
+    // To stdout, as long as nothing was written.
+    let server = serve([answer("503 Busy", "", "busy"), answer("200 OK", "", "ok")]);
+    assert_eq!(gannet(["get", &server.url("/"), "--retry", "1", "--retry-delay", "0"]).assert_code(0).text(), "ok");
+    let server = serve([torn(TAG), answer("200 OK", "", "ok")]);
+    let ran = gannet(["get", &server.url("/"), "--retry", "1", "--retry-delay", "0"]).assert_code(3);
+    assert_eq!((ran.text(), server.connections()), ("hello", 1));
+}
+
+#[test]
+fn item_33_the_name_of_a_url_or_a_server_stays_in_its_folder_and_replaces_nothing() {
+    let place = Place::new();
+    fs::create_dir(place.path("in")).unwrap();
+    let inner = place.name("in");
+    let fields = "content-disposition: attachment; filename=\"../.evil\"\r\n";
+    let server =
+        serve([answer("200 OK", fields, "one"), answer("200 OK", fields, "two"), answer("200 OK", "", "three")]);
+    let url = server.url("/x/y.txt?z");
+    let ran = gannet(["get", "-J", "--output-dir", &inner, &url]).assert_code(0);
+    ran.assert_says("saved as").assert_says("_evil");
+    gannet(["get", "-J", "--output-dir", &inner, &url]).assert_code(1).assert_says("kept");
+    assert_eq!(fs::read(place.path("in/_evil")).unwrap(), b"one");
+    gannet(["get", "-O", "--output-dir", &inner, &url]).assert_code(0);
+    assert_eq!(fs::read(place.path("in/y.txt")).unwrap(), b"three");
+    gannet(["get", "-O", "--output-dir", &inner, &url]).assert_code(1).assert_says("kept");
+    gannet(["get", "-O", "--clobber", "--output-dir", &inner, &url]).assert_code(0);
+    gannet(["get", "-J", "--clobber", &url]).assert_code(2);
+    gannet(["get", "-O", &server.url("/")]).assert_code(2).assert_says("-o");
+    let mut names: Vec<_> = fs::read_dir(place.path("in")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["_evil", "y.txt"]);
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 1, "nothing beside the folder");
+}
+
+#[test]
+fn an_error_page_is_not_saved_under_a_name_that_others_chose() {
+    let place = Place::new();
+    let server = serve([answer("404 Not Found", "", "nothing"), answer("404 Not Found", "", "nothing")]);
+    gannet(["get", "-O", "--output-dir", &place.name(""), &server.url("/y.txt")])
+        .assert_code(3)
+        .assert_says("404 Not Found");
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 0);
+    // Under a name of one's own it is, as on stdout.
+    gannet(["get", "-o", &place.name("f"), &server.url("/y.txt")]).assert_code(3).assert_says("404 Not Found");
+    assert_eq!(fs::read(place.path("f")).unwrap(), b"nothing");
+}
+
+#[test]
+fn events_are_lines_of_json() {
+    let stream = "retry: 5\nid: 1\ndata: a\ndata: b\n\nevent: x\ndata: {\"c\":1}\n\ndata: cut off";
+    let server = serve([answer("200 OK", "content-type: text/event-stream\r\n", stream)]);
+    let ran = gannet(["get", "--events", &server.url("/")]).assert_code(0);
+    assert_eq!(
+        ran.rows(),
+        [
+            json!({ "id": "1", "event": "message", "data": "a\nb", "retry": 5 }),
+            json!({ "id": "1", "event": "x", "data": "{\"c\":1}" })
+        ]
+    );
+    let server = serve([answer("404 Not Found", "", "data: x\n\n")]);
+    gannet(["get", "--events", &server.url("/")]).assert_code(3).assert_says("404 Not Found");
+}
+
+#[test]
+fn item_22_a_bomb_is_stopped_by_its_ratio_unless_told_not_to() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/bomb?mib=120");
+    gannet(["get", "-o", "/dev/null", &url]).assert_code(3).assert_says("error: too_large: ");
+    let mut command = command(["get", "--max-ratio", "0", &url]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut buffer, mut length) = (vec![0; 1 << 20], 0);
+    while let count @ 1.. = out.read(&mut buffer).unwrap() {
+        length += count;
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(length, 120 << 20);
+}

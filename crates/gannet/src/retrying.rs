@@ -1,0 +1,54 @@
+//! A request that is sent again by the rules that bulk has for its rows, for callers with one request: only where they
+//! ask for it. What has begun to be read is never sent again.
+
+use std::time::SystemTime;
+
+use gannet_core::retry::{Outcome, RetryPolicy, Rng, parse_retry_after};
+
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::response::Response;
+use crate::session::Session;
+
+impl Session {
+    /// As [`Session::execute`], and tries again by this policy until a response's head has come that is not worth
+    /// another attempt, or the attempts are used up; then what came last is handed on. Retry-After is never undercut.
+    /// A body that can be sent once only is sent once. Dropping the future ends it, waits included.
+    ///
+    /// # Errors
+    /// As [`Session::execute`]; [`Error::attempts`] says how many there were.
+    pub async fn execute_retrying(&self, request: Request, policy: &RetryPolicy) -> Result<Response> {
+        let mut rng = Rng::new(fastrand::u64(..));
+        let mut attempt = 1;
+        loop {
+            let again = if attempt < policy.attempts { request.try_clone() } else { None };
+            let Some(again) = again else {
+                return Box::pin(self.execute(request)).await.map_err(|error| error.with_attempts(attempt));
+            };
+            let result = Box::pin(self.execute(again)).await;
+            let outcome = outcome_of(&result).repeatable(request.is_repeatable());
+            let Some(wait) = policy.decide(&outcome, attempt, &mut rng) else {
+                return result.map_err(|error| error.with_attempts(attempt));
+            };
+            // The connection is not held during the wait.
+            drop(result);
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// What an attempt came to, in the terms of the rules of retrying.
+fn outcome_of(result: &Result<Response, Error>) -> Outcome {
+    match result {
+        Ok(response) => outcome_of_head(response),
+        Err(error) => Outcome::failure(error.kind()),
+    }
+}
+
+/// What a response's head is worth in those terms.
+pub(crate) fn outcome_of_head(response: &Response) -> Outcome {
+    let after = response.headers().get_bytes("retry-after");
+    let after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
+    Outcome::response(response.status().as_u16()).retry_after(after)
+}
