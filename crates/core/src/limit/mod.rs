@@ -13,7 +13,7 @@ pub use adaptive::Adaptive;
 pub use declared::{DeclaredLimit, declared_limit, parse_rate_limit};
 pub use learned::LearnedRate;
 pub use pace::{Learnt, Load, Pace};
-pub use rate::{Rate, RateError, RateGate};
+pub use rate::{Rate, RateError, RateGate, RateRule};
 use serde::{Deserialize, Serialize};
 pub use signal::Signal;
 

@@ -83,32 +83,39 @@ impl fmt::Display for RateError {
 
 impl std::error::Error for RateError {}
 
-/// Keeps the starts of one host to a [`Rate`]. Any second holds at most the rate and one [`Rate::burst`];
-/// over a long time the pace is within 1% of the rate, up to ten million a second.
-#[derive(Clone, Debug)]
-pub struct RateGate {
+/// What a [`Rate`] asks of each gate that keeps to it: the same for all hosts of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct RateRule {
     interval: Duration,
     tolerance: Duration,
+}
+
+impl From<Rate> for RateRule {
+    fn from(rate: Rate) -> Self {
+        let interval = rate.interval();
+        RateRule { interval, tolerance: interval.saturating_mul(rate.burst() - 1) }
+    }
+}
+
+/// Keeps the starts of one host to a [`Rate`], whose [`RateRule`] it is told each time. Any second holds at most the
+/// rate and one [`Rate::burst`]; over a long time the pace is within 1% of the rate, up to ten million a second.
+/// The default has its whole burst to spend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateGate {
     /// When the allowance will be whole again; `None` for a gate never used.
     whole_at: Option<Instant>,
 }
 
 impl RateGate {
-    /// A gate with its whole burst to spend.
-    pub fn new(rate: Rate) -> Self {
-        let interval = rate.interval();
-        RateGate { interval, tolerance: interval.saturating_mul(rate.burst() - 1), whole_at: None }
-    }
-
     /// When the next start is allowed; an instant not after `now` means now.
-    pub fn next(&self, now: Instant) -> Instant {
-        self.whole_at.and_then(|at| at.checked_sub(self.tolerance)).unwrap_or(now)
+    pub fn next(&self, rule: &RateRule, now: Instant) -> Instant {
+        self.whole_at.and_then(|at| at.checked_sub(rule.tolerance)).unwrap_or(now)
     }
 
     /// Counts a start. The caller has asked [`RateGate::next`] first: a start before its time is counted all the same.
-    pub fn take(&mut self, now: Instant) {
+    pub fn take(&mut self, rule: &RateRule, now: Instant) {
         let from = self.whole_at.map_or(now, |at| at.max(now));
-        self.whole_at = Some(from.checked_add(self.interval).unwrap_or(from));
+        self.whole_at = Some(from.checked_add(rule.interval).unwrap_or(from));
     }
 
     /// Whether nothing distinguishes this gate from a new one, so that it can be dropped and made again.
@@ -133,16 +140,20 @@ mod tests {
         Rate::per_second(starts).unwrap()
     }
 
+    fn gate(starts: f64) -> (RateRule, RateGate) {
+        (rate(starts).into(), RateGate::default())
+    }
+
     /// Starts as early as the gate allows, from `from` until `until`.
-    fn starts(gate: &mut RateGate, from: Instant, until: Instant) -> Vec<Instant> {
+    fn starts(rule: &RateRule, gate: &mut RateGate, from: Instant, until: Instant) -> Vec<Instant> {
         let mut now = from;
         let mut starts = Vec::new();
         loop {
-            now = now.max(gate.next(now));
+            now = now.max(gate.next(rule, now));
             if now >= until {
                 return starts;
             }
-            gate.take(now);
+            gate.take(rule, now);
             starts.push(now);
         }
     }
@@ -187,18 +198,18 @@ mod tests {
     #[test]
     fn one_start_an_interval_when_a_tenth_of_a_second_is_less_than_one() {
         let base = t0();
-        let mut gate = RateGate::new(rate(2.0));
-        assert!(gate.next(base) <= base);
-        gate.take(base);
-        assert_eq!(gate.next(base), base + Duration::from_millis(500));
+        let (rule, mut gate) = gate(2.0);
+        assert!(gate.next(&rule, base) <= base);
+        gate.take(&rule, base);
+        assert_eq!(gate.next(&rule, base), base + Duration::from_millis(500));
     }
 
     #[test]
     fn allowance_not_used_accrues_up_to_the_burst_only() {
         let base = t0();
-        let mut gate = RateGate::new(rate(50.0));
+        let (rule, mut gate) = gate(50.0);
         let later = base + Duration::from_secs(3600);
-        assert_eq!(starts(&mut gate, later, later + Duration::from_millis(1)).len(), 5);
+        assert_eq!(starts(&rule, &mut gate, later, later + Duration::from_millis(1)).len(), 5);
         assert!(!gate.is_whole(later + Duration::from_millis(99)));
         assert!(gate.is_whole(later + Duration::from_millis(100)));
     }
@@ -208,11 +219,11 @@ mod tests {
         let base = t0();
         let year = Duration::from_secs(365 * 24 * 3600);
         for (starts, waits) in [(f64::MIN_POSITIVE, true), (1e-9, true), (1e12, false), (f64::MAX, false)] {
-            let mut gate = RateGate::new(rate(starts));
+            let (rule, mut gate) = gate(starts);
             for _ in 0..3 {
-                gate.take(base);
+                gate.take(&rule, base);
             }
-            assert_eq!(gate.next(base) > base + year, waits, "{starts}");
+            assert_eq!(gate.next(&rule, base) > base + year, waits, "{starts}");
         }
     }
 
@@ -223,19 +234,19 @@ mod tests {
             lateness in prop::collection::vec(0u64..3_000, 0..30),
         ) {
             let rate = rate(per_second);
-            let mut gate = RateGate::new(rate);
+            let (rule, mut gate) = gate(per_second);
             let mut now = t0();
             let mut all = Vec::new();
             for late in lateness {
                 now += Duration::from_millis(late);
-                all.extend(starts(&mut gate, now, now + Duration::from_millis(late / 3)));
+                all.extend(starts(&rule, &mut gate, now, now + Duration::from_millis(late / 3)));
                 now += Duration::from_millis(late / 3);
             }
             let bound = per_second.ceil() as usize + rate.burst() as usize;
             prop_assert!(busiest_second(&all) <= bound);
 
-            let from = now.max(gate.next(now));
-            let long = starts(&mut gate, from, from + Duration::from_secs(20)).len() as f64;
+            let from = now.max(gate.next(&rule, now));
+            let long = starts(&rule, &mut gate, from, from + Duration::from_secs(20)).len() as f64;
             let wanted = per_second * 20.0;
             prop_assert!((long - wanted).abs() <= wanted * 0.01 + f64::from(rate.burst()) + 1.0, "{} {}", long, wanted);
         }

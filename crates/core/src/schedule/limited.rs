@@ -94,20 +94,20 @@ impl Schedule {
     }
 
     fn limit_of(&self, host: &Host, now: Instant) -> Option<LimitedBy> {
-        let name = || host.name.clone();
+        let name = || Arc::from(host.name.as_str());
         if host.hold().is_some_and(|hold| hold > now) {
             Some(LimitedBy::RetryAfter(name()))
         } else if host.breaker_opens_at().is_some_and(|opens| opens > now) {
             Some(LimitedBy::Breaker(name()))
-        } else if host.in_flight >= self.per_host {
+        } else if host.in_flight >= self.terms.per_host {
             Some(LimitedBy::PerHost(name()))
-        } else if host.is_over_rate(now) {
+        } else if host.is_over_rate(&self.terms, now) {
             Some(LimitedBy::Rate(name()))
-        } else if !host.has_room(self.per_host) {
+        } else if !host.has_room(&self.terms) {
             Some(LimitedBy::Adaptive(name()))
         } else if host.is_over_declared(now) {
             Some(LimitedBy::DeclaredLimit(name()))
-        } else if host.opens_at(now) > now {
+        } else if host.opens_at(&self.terms, now) > now {
             let learned = host.pace().is_some_and(|pace| pace.rate().is_some());
             Some(if learned { LimitedBy::LearnedRate(name()) } else { LimitedBy::Adaptive(name()) })
         } else if self.options.polite.retry_budget && host.budget_opens_at(now).is_none_or(|opens| opens > now) {

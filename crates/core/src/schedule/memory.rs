@@ -3,15 +3,14 @@
 //! is left of the old one goes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::host::Seed;
+use super::names::Seed;
 use crate::limit::Learnt;
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    young: HashMap<Arc<str>, Learnt, Seed>,
-    old: HashMap<Arc<str>, Learnt, Seed>,
+    young: HashMap<Box<str>, Learnt, Seed>,
+    old: HashMap<Box<str>, Learnt, Seed>,
 }
 
 impl Memory {
@@ -20,7 +19,7 @@ impl Memory {
     }
 
     /// Remembers this of a host.
-    pub(super) fn keep(&mut self, host: Arc<str>, learnt: Learnt) {
+    pub(super) fn keep(&mut self, host: Box<str>, learnt: Learnt) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::replace(&mut self.young, HashMap::with_hasher(*self.old.hasher()));
         }

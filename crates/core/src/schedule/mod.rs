@@ -9,10 +9,13 @@
 mod batch;
 mod guard;
 mod host;
+mod hosts;
 mod limited;
 mod memory;
+mod names;
 mod polite;
 mod receipt;
+mod retries;
 mod rows;
 mod shortage;
 mod waiting;
@@ -22,7 +25,8 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use batch::Batch;
-use host::{Ended, Hosts, Stand};
+use host::{Ended, Stand, Terms};
+use hosts::Hosts;
 pub use limited::LimitedBy;
 pub use polite::PolitenessOptions;
 pub use receipt::{HostReceipt, Receipt, ReceiptSummary, Receipts};
@@ -165,9 +169,7 @@ pub enum Pause {
 pub struct Schedule {
     options: ScheduleOptions,
     concurrency: usize,
-    per_host: u32,
-    /// The smaller of the two: the most that one host can get.
-    ceiling: u32,
+    terms: Terms,
     rng: Rng,
     hosts: Hosts,
     /// Hosts that can take a row, each in line once.
@@ -202,12 +204,16 @@ impl Schedule {
     pub fn new(options: ScheduleOptions, seed: u64) -> Self {
         let concurrency = options.limits.concurrency.max(1);
         let per_host = options.limits.per_host.unwrap_or(usize::MAX).max(1);
+        let short = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Schedule {
             concurrency,
-            per_host: u32::try_from(per_host).unwrap_or(u32::MAX),
-            ceiling: u32::try_from(per_host.min(concurrency)).unwrap_or(u32::MAX),
+            terms: Terms {
+                per_host: short(per_host),
+                ceiling: short(per_host.min(concurrency)),
+                rate: options.limits.rate.map(Into::into),
+            },
             rng: Rng::new(seed),
-            hosts: Hosts::new(options.limits.rate, seed),
+            hosts: Hosts::new(seed),
             ready: VecDeque::new(),
             waiting: Waiting::default(),
             timers: Timers::default(),
@@ -325,7 +331,7 @@ impl Schedule {
         self.in_flight -= 1;
         self.hosts.book_end(done.host);
         let host = &mut self.hosts[done.host];
-        let ended = Ended { started, probe, outcome: &outcome, ceiling: self.ceiling };
+        let ended = Ended { started, probe, outcome: &outcome, ceiling: self.terms.ceiling };
         host.on_outcome(&ended, &self.options.polite, now, &mut self.rng);
         host.on_gone(done.attempt);
         if let Some(hold) = self.options.retry.hold(&outcome) {
@@ -352,7 +358,7 @@ impl Schedule {
     pub fn hedge(&mut self, ticket: &Ticket, now: Instant) -> bool {
         let room = self.shortage.allows(self.in_flight + self.held_slots, self.concurrency, now);
         let id = ticket.under_way.host;
-        if !room || self.stopped || self.is_paused() || !self.hosts[id].start_hedge(self.per_host, now) {
+        if !room || self.stopped || self.is_paused() || !self.hosts[id].start_hedge(&self.terms, now) {
             return false;
         }
         self.in_flight += 1;
@@ -369,7 +375,7 @@ impl Schedule {
         self.hosts.book_end(id);
         let host = &mut self.hosts[id];
         if let Some(outcome) = lost {
-            let ended = Ended { started: ticket.started, probe: false, outcome, ceiling: self.ceiling };
+            let ended = Ended { started: ticket.started, probe: false, outcome, ceiling: self.terms.ceiling };
             host.on_outcome(&ended, &self.options.polite, now, &mut self.rng);
             if let Some(hold) = self.options.retry.hold(outcome) {
                 host.hold_until(later(now, hold));
@@ -384,7 +390,7 @@ impl Schedule {
 
     /// What was done to each host so far. O(hosts).
     pub fn receipt(&self) -> ReceiptSummary {
-        self.hosts.receipts.summary(self.hosts.iter().map(|host| (&*host.name, &host.receipt)))
+        self.hosts.receipts.summary(self.hosts.iter().map(|host| (host.name.as_str(), &host.receipt)))
     }
 
     /// A host that is not the row's own asked to be left alone for so long: one that answered behind a redirect.
@@ -493,6 +499,10 @@ impl Schedule {
 
     /// Puts a host that has something to start in line, or to sleep until it may start it.
     fn settle(&mut self, id: u32, now: Instant) {
+        // In line already: whether it may start is asked again when its turn comes.
+        if self.hosts[id].stand == Stand::Ready {
+            return;
+        }
         let Some(opens) = self.opens_at(id, now) else { return };
         let host = &mut self.hosts[id];
         match host.stand {
@@ -512,10 +522,10 @@ impl Schedule {
     /// When the host may start a row it has; `None` if it has none, or not before something happens.
     fn opens_at(&self, id: u32, now: Instant) -> Option<Instant> {
         let host = &self.hosts[id];
-        if !host.has_work() || !host.has_room(self.per_host) {
+        if !host.has_work() || !host.has_room(&self.terms) {
             return None;
         }
-        let opens = host.opens_at(now);
+        let opens = host.opens_at(&self.terms, now);
         if self.options.polite.retry_budget { Some(opens.max(host.budget_opens_at(now)?)) } else { Some(opens) }
     }
 
@@ -538,7 +548,7 @@ impl Schedule {
                     Try { row, host: id, attempt: 1, deadline, short_since: None }
                 }
             };
-            let probe = host.on_start(next.attempt, polite, now);
+            let probe = host.on_start(next.attempt, polite, &self.terms, now);
             let hedge_after = host.hedge_after(now);
             self.in_flight += 1;
             self.hosts.book_start(id, now);
@@ -559,7 +569,7 @@ impl Schedule {
         if done.is_late(at) {
             return Verdict::Finished;
         }
-        host.backing_off += 1;
+        host.on_backoff();
         let key = self.waiting.insert(Try { attempt: done.attempt + 1, short_since: None, ..done });
         self.timers.push(at, Wake::Due(key));
         Verdict::Retry { at }
@@ -592,7 +602,7 @@ impl Schedule {
                 Wake::Due(key) => {
                     let due = self.waiting.get(key).expect("invariant: a row in backoff stays until it is due");
                     let host = &mut self.hosts[due.host];
-                    host.backing_off -= 1;
+                    host.on_backoff_over();
                     if due.is_late(host.hold().map_or(now, |hold| hold.max(now))) {
                         self.expired.extend(self.waiting.take(key));
                     } else {

@@ -8,41 +8,74 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// The figures of one host. 64 bytes, and 42 more once two starts came within a second.
+/// The figures of one host. 32 bytes, and 72 more once two starts came within a second or the host asked to be left
+/// alone.
 #[derive(Clone, Debug, Default)]
 pub struct Receipt {
-    /// Until when the host has asked to be left alone, the latest of all it has said.
-    hold: Option<Instant>,
-    /// When the newest slot of time began.
-    slot_at: Option<Instant>,
-    /// Starts in each slot, newest first; `None` while there is one start in all of them.
-    slots: Option<Box<[u16; SLOTS]>>,
+    recent: Option<Box<Recent>>,
     starts: u64,
+    /// The newest slot of time with a start; `None` before the first.
+    slot: Option<Slot>,
     in_flight: u32,
     most_at_once: u32,
     most_per_second: u32,
-    retry_after_violations: u32,
 }
+
+/// What most hosts never have.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    /// Until when the host has asked to be left alone, the latest of all it has said.
+    hold: Option<Instant>,
+    retry_after_violations: u32,
+    /// Starts in each slot, newest first; without them there is one, in the newest. `sum` is that of all.
+    slots: [u16; SLOTS],
+    sum: u32,
+}
+
+impl Recent {
+    fn count(starts: u16) -> Self {
+        let mut slots = [0; SLOTS];
+        slots[0] = starts;
+        Recent { slots, sum: starts.into(), ..Recent::default() }
+    }
+
+    /// A start, in a slot so many after the newest.
+    fn on_start(&mut self, passed: usize) {
+        if passed > 0 {
+            self.sum -= self.slots[SLOTS - passed..].iter().map(|starts| u32::from(*starts)).sum::<u32>();
+            self.slots.copy_within(..SLOTS - passed, passed);
+            self.slots[..passed].fill(0);
+        }
+        let room = self.slots[0] < u16::MAX;
+        self.slots[0] += u16::from(room);
+        self.sum += u32::from(room);
+    }
+}
+
+/// A span of [`SLOT_MILLIS`] by its number from 1 on, since the run's first start.
+type Slot = NonZeroU32;
 
 impl Receipt {
     /// The host has asked to be left alone until then. Never shortens what it has asked before.
     pub fn on_hold(&mut self, until: Instant) {
-        self.hold = self.hold.max(Some(until));
+        let hold = &mut self.recent().hold;
+        *hold = (*hold).max(Some(until));
     }
 
     /// A request starts. Whether that broke a hold. To be called by [`Receipts::on_start`], which counts the total.
-    fn on_start(&mut self, now: Instant) -> bool {
+    fn on_start(&mut self, slot: Slot, now: Instant) -> bool {
         self.starts += 1;
         self.in_flight += 1;
         self.most_at_once = self.most_at_once.max(self.in_flight);
-        self.most_per_second = self.most_per_second.max(self.count_slot(now));
-        let broke = self.hold.is_some_and(|until| now < until);
-        self.retry_after_violations += u32::from(broke);
+        self.most_per_second = self.most_per_second.max(self.count_slot(slot));
+        let Some(recent) = &mut self.recent else { return false };
+        let broke = recent.hold.is_some_and(|until| now < until);
+        recent.retry_after_violations += u32::from(broke);
         broke
     }
 
@@ -50,39 +83,45 @@ impl Receipt {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Starts in the slots that the second up to `now` touches, this one included: what the second holds and up to
+    /// Starts in the slots that the second up to now touches, this one included: what the second holds and up to
     /// a slot more, never less.
-    fn count_slot(&mut self, now: Instant) -> u32 {
-        let passed = |at: Instant| now.saturating_duration_since(at).as_millis() / SLOT.as_millis();
-        let recent = self.slot_at.filter(|at| passed(*at) < SLOTS as u128);
-        let Some(slot_at) = recent else {
-            (self.slot_at, self.slots) = (Some(now), None);
+    fn count_slot(&mut self, slot: Slot) -> u32 {
+        let passed = self.slot.map_or(SLOTS, |newest| slot.get().saturating_sub(newest.get()) as usize);
+        if passed >= SLOTS {
+            self.slot = Some(slot);
+            self.recent = self.recent.take().filter(|recent| recent.hold.is_some());
+            if let Some(recent) = &mut self.recent {
+                let Recent { slots, sum, .. } = Recent::count(1);
+                (recent.slots, recent.sum) = (slots, sum);
+            }
             return 1;
-        };
-        let passed = passed(slot_at) as usize;
-        let slots = self.slots.get_or_insert_with(|| {
-            let mut slots = Box::new([0; SLOTS]);
-            slots[0] = 1;
-            slots
-        });
-        if passed > 0 {
-            slots.copy_within(..SLOTS - passed, passed);
-            slots[..passed].fill(0);
-            self.slot_at = Some(slot_at + SLOT * passed as u32);
         }
-        slots[0] = slots[0].saturating_add(1);
-        slots.iter().map(|starts| u32::from(*starts)).sum()
+        let recent = self.recent();
+        recent.on_start(passed);
+        let sum = recent.sum;
+        self.slot = self.slot.max(Some(slot));
+        sum
     }
 
-    /// Whether later figures do not depend on anything but the totals.
-    fn is_settled(&self, now: Instant) -> bool {
-        let quiet = |at: Instant| now.saturating_duration_since(at) >= SLOT * SLOTS as u32;
-        self.in_flight == 0 && self.hold.is_none_or(|until| until <= now) && self.slot_at.is_none_or(quiet)
+    fn recent(&mut self) -> &mut Recent {
+        let starts = u16::from(self.slot.is_some());
+        self.recent.get_or_insert_with(|| Box::new(Recent::count(starts)))
+    }
+
+    /// Whether later figures do not depend on anything but the totals. `slot` is that of `now`.
+    fn is_settled(&self, slot: Slot, now: Instant) -> bool {
+        let quiet = |newest: Slot| slot.get().saturating_sub(newest.get()) as usize >= SLOTS;
+        let hold = self.recent.as_ref().and_then(|recent| recent.hold);
+        self.in_flight == 0 && hold.is_none_or(|until| until <= now) && self.slot.is_none_or(quiet)
+    }
+
+    fn retry_after_violations(&self) -> u32 {
+        self.recent.as_ref().map_or(0, |recent| recent.retry_after_violations)
     }
 
     /// What is shown first: hosts that were wronged, then the busiest.
     fn rank(&self) -> (u32, u64) {
-        (self.retry_after_violations, self.starts)
+        (self.retry_after_violations(), self.starts)
     }
 
     fn named(&self, host: &str) -> HostReceipt {
@@ -91,7 +130,7 @@ impl Receipt {
             most_at_once: self.most_at_once,
             most_per_second: self.most_per_second,
             starts: self.starts,
-            retry_after_violations: self.retry_after_violations,
+            retry_after_violations: self.retry_after_violations(),
         }
     }
 }
@@ -99,11 +138,13 @@ impl Receipt {
 /// The totals of a run, and the figures of hosts that were forgotten since.
 #[derive(Debug)]
 pub struct Receipts {
+    /// Where the slots of time count from.
+    began: Option<Instant>,
     in_flight: u64,
     most_at_once: u64,
     retry_after_violations: u64,
     /// Forgotten hosts, whole.
-    kept: BTreeMap<Arc<str>, Receipt>,
+    kept: BTreeMap<Box<str>, Receipt>,
     /// Forgotten hosts that had fewer starts than those, by the hash of their name.
     merged: HashMap<u64, Merged, BuildHasherDefault<DefaultHasher>>,
     merge_above: usize,
@@ -113,6 +154,7 @@ impl Receipts {
     /// Nothing counted yet.
     pub fn new() -> Self {
         Receipts {
+            began: None,
             in_flight: 0,
             most_at_once: 0,
             retry_after_violations: 0,
@@ -126,7 +168,8 @@ impl Receipts {
     pub fn on_start(&mut self, host: &mut Receipt, now: Instant) {
         self.in_flight += 1;
         self.most_at_once = self.most_at_once.max(self.in_flight);
-        self.retry_after_violations += u64::from(host.on_start(now));
+        self.began.get_or_insert(now);
+        self.retry_after_violations += u64::from(host.on_start(self.slot(now), now));
     }
 
     /// A request to this host ended, however it did.
@@ -145,11 +188,11 @@ impl Receipts {
     }
 
     /// The host is forgotten; its figures are kept here.
-    pub fn retire(&mut self, host: Arc<str>, receipt: Receipt, now: Instant) {
-        if receipt.starts == 0 && receipt.is_settled(now) {
+    pub fn retire(&mut self, host: &str, receipt: Receipt, now: Instant) {
+        if receipt.starts == 0 && receipt.is_settled(self.slot(now), now) {
             return;
         }
-        self.kept.insert(host, receipt);
+        self.kept.insert(host.into(), receipt);
         if self.kept.len() > self.merge_above {
             self.merge(now);
             // Hosts that are not settled yet stay as well; twice as many before the next merge make it O(1) a host.
@@ -183,14 +226,22 @@ impl Receipts {
         }
     }
 
+    /// The slot that `now` is in. They last six years; after that all starts are of one second.
+    fn slot(&self, now: Instant) -> Slot {
+        let passed = self.began.map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
+        let slots = passed.as_secs().saturating_mul(SLOTS_A_SECOND) + u64::from(passed.subsec_millis() / SLOT_MILLIS);
+        u32::try_from(slots).map_or(Slot::MAX, |slots| Slot::MIN.saturating_add(slots))
+    }
+
     /// Merges what is not among the first and no longer needed whole.
     fn merge(&mut self, now: Instant) {
+        let slot = self.slot(now);
         let mut order: Vec<_> = self.kept.iter().map(|(host, receipt)| (Reverse(receipt.rank()), host)).collect();
         let (_, (rank, host), _) = order.select_nth_unstable(LISTED - 1);
-        let (last_rank, last_host, merged) = (*rank, Arc::clone(host), &mut self.merged);
+        let (last_rank, last_host, merged) = (*rank, host.clone(), &mut self.merged);
         self.kept.retain(|host, receipt| {
             let is_listed = (Reverse(receipt.rank()), host) <= (last_rank, &last_host);
-            let stays = is_listed || receipt.retry_after_violations > 0 || !receipt.is_settled(now);
+            let stays = is_listed || receipt.retry_after_violations() > 0 || !receipt.is_settled(slot, now);
             if !stays {
                 merged.insert(merged.hasher().hash_one(&**host), Merged::of(receipt));
             }
@@ -273,10 +324,11 @@ fn keep_first<T: Ord, U: Ord, V>(listed: &mut Vec<(T, U, V)>) {
 /// Hosts that are listed by name.
 const LISTED: usize = 1_000;
 
-const SLOT: Duration = Duration::from_millis(50);
+const SLOT_MILLIS: u32 = 50;
+const SLOTS_A_SECOND: u64 = 1000 / SLOT_MILLIS as u64;
 
 /// A second wherever it begins touches no more than these: twenty and one.
-const SLOTS: usize = 21;
+const SLOTS: usize = SLOTS_A_SECOND as usize + 1;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RowRef;
 
@@ -82,24 +82,32 @@ pub(super) enum Wake {
     Deadline(Key),
 }
 
-/// What is due when, the earliest first.
+/// What is due when, the earliest first. 24 bytes each, where an `Instant` would make it 32.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, Wake)>>,
+    /// What the nanoseconds in the heap count from: the first instant there was.
+    base: Option<Instant>,
+    heap: BinaryHeap<Reverse<(i64, Wake)>>,
     stale: usize,
 }
 
 impl Timers {
     pub(super) fn push(&mut self, at: Instant, wake: Wake) {
-        self.heap.push(Reverse((at, wake)));
+        let base = *self.base.get_or_insert(at);
+        let nanos = |passed: Duration| i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX);
+        let since = at.checked_duration_since(base).map_or_else(|| -nanos(base.duration_since(at)), nanos);
+        self.heap.push(Reverse((since, wake)));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        let Reverse((since, _)) = *self.heap.peek()?;
+        let (base, passed) = (self.base?, Duration::from_nanos(since.unsigned_abs()));
+        if since < 0 { base.checked_sub(passed) } else { base.checked_add(passed) }
     }
 
+    #[inline]
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Wake> {
-        if self.next()? > now {
+        if self.heap.is_empty() || self.next()? > now {
             return None;
         }
         self.heap.pop().map(|Reverse((_, wake))| wake)
