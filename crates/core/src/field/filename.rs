@@ -33,9 +33,10 @@ pub fn safe_filename(name: &str) -> Option<String> {
         None => clean.to_owned(),
     };
     shorten(&mut name);
-    // Behind the cut: it can make a device's name of a longer one.
+    // Behind the cut, which can make a device's name of a longer one; and what is put in front can be one too many.
     if is_reserved(&name) {
         name.insert(0, '_');
+        shorten(&mut name);
     }
     Some(name)
 }
@@ -112,6 +113,8 @@ mod tests {
         let name = safe_filename(&format!("{}.tar", "ü".repeat(200))).unwrap();
         assert!(name.len() <= MAX && name.ends_with("ü.tar"), "{name}");
         assert_eq!(safe_filename(&"x".repeat(300)).unwrap().len(), MAX);
+        let device = safe_filename(&format!("com1.{}", "x".repeat(300))).unwrap();
+        assert_eq!((device.len(), safe_filename(&device)), (MAX, Some(device.clone())));
         // What the cut lays bare is no better than what the server sent.
         assert_eq!(safe_filename(&format!("a{}b", " ".repeat(300))).as_deref(), Some("a"));
         assert_eq!(safe_filename(&format!("aux{}b.txt", " ".repeat(300))).as_deref(), Some("_aux.txt"));

@@ -48,6 +48,7 @@ impl Part {
     /// Kind `request`: the path is taken, the part cannot be written, or another download is at it.
     pub(super) fn open(path: &Path, options: &DownloadOptions, key: String) -> Result<Self> {
         check_target(path, options.overwrite)?;
+        let path = &resolved(path, options.overwrite).map_err(|error| failed("cannot read", path, error))?;
         let (part, note) = (with_suffix(path, ".part"), with_suffix(path, ".part.json"));
         if fs::symlink_metadata(&part).is_ok_and(|meta| !meta.is_file()) {
             return Err(Error::request(format!("{} is no file", part.display())));
@@ -175,6 +176,12 @@ fn check_target(path: &Path, overwrite: bool) -> Result<()> {
         Err(_) if path.file_name().is_none() => Err(Error::request(format!("{:?} names no file", path.display()))),
         Err(_) => Ok(()),
     }
+}
+
+/// A link that is written through: the file it leads to is replaced, and the link stays.
+fn resolved(path: &Path, overwrite: bool) -> io::Result<PathBuf> {
+    let is_link = overwrite && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    if is_link { fs::canonicalize(path) } else { Ok(path.to_owned()) }
 }
 
 /// Renames where nothing of that name is, in one step: what came to be there meanwhile is kept.

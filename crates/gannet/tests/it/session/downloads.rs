@@ -248,6 +248,12 @@ async fn a_file_that_is_there_is_kept_unless_told_and_then_hands_on_its_mode() {
         std::os::unix::fs::symlink(folder.path("g"), folder.path("h.part")).unwrap();
         session.download(&url, folder.path("h")).send().await.unwrap_err();
         assert_eq!(fs::metadata(folder.path("g")).unwrap().len(), 10, "no link is followed");
+        // The target's own link is: it stays, and what it leads to is replaced.
+        std::os::unix::fs::symlink(folder.path("g"), folder.path("l")).unwrap();
+        session.download(origin.url("/bytes/20"), folder.path("l")).send().await.unwrap_err();
+        session.download(origin.url("/bytes/20"), folder.path("l")).overwrite(true).send().await.unwrap();
+        assert!(fs::symlink_metadata(folder.path("l")).unwrap().is_symlink());
+        assert_eq!((fs::metadata(folder.path("g")).unwrap().len(), mode("g")), (20, 0o600));
     }
     session.download(&url, folder.path("no/f")).send().await.unwrap_err();
     session.download(&url, folder.0.path()).overwrite(true).send().await.unwrap_err();
