@@ -65,6 +65,10 @@ impl Connect {
             }
         }
     }
+
+    pub(super) fn on_eof(rest: &[u8]) -> TunnelError {
+        parse(rest).err().unwrap_or(TunnelError::Closed)
+    }
 }
 
 /// Length and status of the head at the front, if it is whole.

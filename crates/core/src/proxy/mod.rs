@@ -10,6 +10,8 @@ mod environment;
 mod no_proxy;
 mod rules;
 mod socks;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 mod url;
 

@@ -104,7 +104,7 @@ impl Hosts {
         let name = text.strip_prefix('*').unwrap_or(text);
         let name = name.strip_prefix('.').unwrap_or(name);
         Some(match Host::parse(name).ok()? {
-            Host::Domain(name) => Hosts::Name(bare(&name).filter(|name| !name.contains('*'))?.into()),
+            Host::Domain(name) => Hosts::Name(bare(&name).filter(|name| is_name(name))?.into()),
             Host::Ipv4(ip) => Hosts::network(ip.into(), 32),
             Host::Ipv6(ip) => Hosts::network(ip.into(), 128),
         })
@@ -137,6 +137,11 @@ impl Hosts {
 /// A name without the dot of the root.
 fn bare(name: &str) -> Option<&str> {
     Some(name.strip_suffix('.').unwrap_or(name)).filter(|name| !name.is_empty())
+}
+
+/// Whether every label holds something, and none stands for any.
+fn is_name(name: &str) -> bool {
+    name.split('.').all(|label| !label.is_empty()) && !name.contains('*')
 }
 
 /// Whether `host` is `name` or below it.
@@ -295,9 +300,20 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_an_error_or_passed_over() {
-        for part in
-            ["10.0.0.0/33", "::/129", "a.test/8", "example.com:port", "exa mple:x", "a*b", "a.*.b", "**", "[::1"]
-        {
+        for part in [
+            "10.0.0.0/33",
+            "::/129",
+            "a.test/8",
+            "example.com:port",
+            "exa mple:x",
+            "a*b",
+            "a.*.b",
+            "**",
+            "..a",
+            "a..",
+            "a..b",
+            "[::1",
+        ] {
             assert!(part.parse::<NoProxy>().is_err(), "{part}");
         }
         let list = NoProxy::lenient("10.0.0.0/33, example.com, a.test/8");

@@ -84,6 +84,15 @@ impl Handshake {
         }
         Ok((consumed, open))
     }
+
+    /// The connection ended, after everything in `rest` (what is not consumed yet): what that means.
+    pub fn on_eof(&self, rest: &[u8]) -> TunnelError {
+        match &self.0 {
+            // What came may be no HTTP at all, which says more than "closed".
+            Machine::Connect(_) => Connect::on_eof(rest),
+            Machine::Socks4(_) | Machine::Socks5(_) => TunnelError::Closed,
+        }
+    }
 }
 
 /// Why a tunnel was not opened. The text goes on from the proxy's name: "the proxy … answered 407 …".

@@ -125,7 +125,7 @@ async fn open(stream: &mut Stream, mut handshake: Handshake) -> std::io::Result<
             Ok((_, true)) => return Ok(Ok(())),
             Ok((0, false)) => {
                 if stream.read_buf(&mut unread).await? == 0 {
-                    return Ok(Err(TunnelError::Closed));
+                    return Ok(Err(handshake.on_eof(&unread)));
                 }
             }
             Ok((consumed, false)) => drop(unread.drain(..consumed)),
