@@ -23,9 +23,12 @@ const FIXED: &[&str] = &[
     "headers",
     "input-format",
     "json",
+    "junk-session-cookies",
     "max-body",
     "max-redirects",
     "method",
+    "netrc",
+    "netrc-file",
     "no-follow",
     "ordered",
     "query",
@@ -42,6 +45,7 @@ const SECRET: &[&str] = &[
     "form",
     "header",
     "json",
+    "oauth2-bearer",
     "proxy",
     "proxy-header",
     "proxy-user",
@@ -51,7 +55,7 @@ const SECRET: &[&str] = &[
 ];
 
 /// Of these, those whose value may be `@FILE`.
-const FILES: &[&str] = &["data", "header", "json", "proxy-header"];
+const FILES: &[&str] = &["data", "header", "json", "oauth2-bearer", "proxy-header"];
 
 /// Files whose content is the setting.
 const CONTENTS: &[&str] = &["data", "json"];
@@ -59,6 +63,12 @@ const CONTENTS: &[&str] = &["data", "json"];
 /// They may be others each time.
 #[cfg(test)]
 const FREE: &[&str] = &[
+    // How one shows who one is, and where cookies go in the end, changes nothing of what is asked; a token ends.
+    "anyauth",
+    "basic",
+    "cookie-jar",
+    "digest",
+    "oauth2-bearer",
     "allow-private",
     "backoff",
     "backoff-max",
@@ -134,7 +144,11 @@ pub(crate) fn settings(matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
 }
 
 fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
-    let names_file = |value: &String| FILES.contains(&name) && value.starts_with('@');
+    let names_file = |value: &String| match name {
+        // What holds an = is data.
+        "cookie" => !value.contains('='),
+        _ => FILES.contains(&name) && value.starts_with('@'),
+    };
     let shown = !SECRET.contains(&name) || values.iter().all(names_file);
     let file = values.first().and_then(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name));
     // What can be read once only is left to whoever sends it.
@@ -253,8 +267,15 @@ mod tests {
             "a:sesame",
             "--query",
             "k=sesame",
+            "--cookie",
+            "k=sesame",
         ]);
         assert!(!format!("{settings:?}").contains("sesame"));
-        assert_eq!(withheld(&settings), ["--header", "--query", "--url", "--user"]);
+        assert_eq!(withheld(&settings), ["--cookie", "--header", "--query", "--url", "--user"]);
+        let token = given(&["--oauth2-bearer", "sesame"]);
+        assert!(!format!("{token:?}").contains("sesame"));
+        assert_eq!(withheld(&token), ["--oauth2-bearer"]);
+        let settings = given(&["-b", "cookies.txt", "--oauth2-bearer", "@token"]);
+        assert!(withheld(&settings).is_empty(), "{settings:?}");
     }
 }

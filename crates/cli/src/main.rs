@@ -12,6 +12,7 @@ mod progress;
 mod settings;
 mod signals;
 mod summary;
+mod who;
 
 use std::io::Write;
 use std::process::ExitCode;

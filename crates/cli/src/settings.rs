@@ -11,6 +11,7 @@ use gannet::{ErrorKind, Headers, Options, Proxy, ProxyCredentials, ProxyRules, R
 use crate::args::values::{self, TimeLimit};
 use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
 use crate::exit::usage;
+use crate::who;
 
 /// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
 pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
@@ -92,15 +93,10 @@ fn threads() -> Option<NonZeroUsize> {
     Some(std::thread::available_parallelism().ok()?.min(MOST))
 }
 
-/// The header fields of a request: `-H`, `--cookie`, `-u`. Credentials are marked secret.
+/// The header fields of a request: `-H` and those that say who asks. Credentials are marked secret.
 pub(crate) fn headers(args: &RequestArgs) -> anyhow::Result<Headers> {
     let mut headers = values::headers(&args.headers)?;
-    if !args.cookies.is_empty() {
-        headers.append_secret("cookie", args.cookies.join("; "))?;
-    }
-    if let Some((name, password)) = &args.user {
-        headers.append_secret("authorization", gannet::basic_auth(name, password))?;
-    }
+    who::fields(&mut headers, &args.who)?;
     Ok(headers)
 }
 

@@ -11,6 +11,7 @@ mod body;
 mod buffer;
 pub mod bulk;
 mod connect;
+mod cookies;
 mod decode;
 mod download;
 mod error;

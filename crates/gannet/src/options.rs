@@ -173,11 +173,16 @@ impl Default for Dns {
 pub struct Cookies {
     /// Keep cookies that servers set and send them back; on.
     pub enabled: bool,
+    /// Send the jar's cookies beside those of a Cookie field written by hand, which otherwise stands alone; off. Of two
+    /// with one name, the field's is sent.
+    pub join: bool,
+    /// Let plain http to this machine itself set and get Secure cookies, as browsers do; off.
+    pub secure_loopback: bool,
 }
 
 impl Default for Cookies {
     fn default() -> Self {
-        Cookies { enabled: true }
+        Cookies { enabled: true, join: false, secure_loopback: false }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::alarm::later;
 use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
+use crate::cookies;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
 use crate::pool::{Checkout, Lease};
@@ -91,26 +92,31 @@ struct Sending<'a> {
 impl Sending<'_> {
     async fn follow(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         loop {
-            let (head, body) = self.hop().await?;
+            let (head, mut body) = self.hop().await?;
             self.session.store_cookies(&self.request.url, &head.headers);
-            if self.is_to_be_signed(&head)? {
-                let_go(&head, body).await;
-                self.marks.before = self.started.elapsed();
-                self.tell(&Event::Retry { reason: RetryReason::Challenge });
-                continue;
-            }
-            // Most responses are no redirects, and cost no decision.
-            if !head.status.is_redirection() {
+            let is_challenged = self.is_to_be_signed(&head)?;
+            // Most responses are neither, and cost no decision.
+            if !is_challenged && !head.status.is_redirection() {
                 return Ok((head, body));
             }
             let next = match self.decide(&head) {
+                _ if is_challenged => None,
                 Decision::Deliver => return Ok((head, body)),
-                Decision::Follow(next) => next,
+                Decision::Follow(next) => Some(next),
                 Decision::Fail(error) => {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
-            let_go(&head, body).await;
+            if head.persists {
+                // An error or the end of the patience closes the connection; what follows is sent all the same.
+                let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
+            }
+            drop(body);
+            let Some(next) = next else {
+                self.marks.before = self.started.elapsed();
+                self.tell(&Event::Retry { reason: RetryReason::Challenge });
+                continue;
+            };
             if !self.defaults_merged {
                 let mut headers = std::mem::take(&mut self.request.headers);
                 let is_signed = !headers.contains("authorization") && self.replaces_default();
@@ -345,7 +351,8 @@ impl Sending<'_> {
         let defaults = &self.session.defaults;
         // A Cookie field written by the caller, for the request or the session, is sent in place of the jar's.
         let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
-        let cookie = if written { None } else { self.session.cookies_for(&self.request.url) };
+        let join = self.session.options.cookies.join;
+        let cookie = if written && !join { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
         let overrides = overrides || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
@@ -359,6 +366,9 @@ impl Sending<'_> {
         }
         let mut all = own.clone();
         if let Some(cookie) = cookie {
+            let written = if own.contains("cookie") || self.defaults_merged { own } else { defaults };
+            let cookie = if join { cookies::joined(written, &cookie) } else { cookie };
+            all.remove("cookie");
             append(&mut all, "cookie", cookie.as_bytes(), true)?;
         }
         if let Some(signed) = signed {
@@ -488,14 +498,6 @@ impl Sending<'_> {
             response.tell_end(None);
         }
         response
-    }
-}
-
-/// Lets go of a response that nobody gets, so that its connection can carry the next request.
-async fn let_go(head: &ResponseHead, mut body: ResponseBody) {
-    if head.persists {
-        // An error or the end of the patience closes the connection; what follows is sent all the same.
-        let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
     }
 }
 

@@ -117,8 +117,11 @@ impl Session {
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let connector = Connector::new(&options, resolver)?;
+        let keys = Keys::new(&options.auth, base.as_ref())?;
+        let mut jar = Jar::new();
+        jar.trust_loopback(options.cookies.secure_loopback);
+        let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
-        let (keys, jar) = (Keys::new(&options.auth, base.as_ref())?, Mutex::default());
         let common = Common { options, connector, proxies, defaults, default_block, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
@@ -175,7 +178,9 @@ impl Session {
         shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
     }
 
-    /// The cookie jar, locked: to look, to set, to clear. Do not hold it across an await.
+    /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the
+    /// session for it again meanwhile: every request takes it for a moment. To keep it in a file, see
+    /// [`Session::save_cookies`] and [`Session::load_cookies`].
     pub fn cookies(&self) -> MutexGuard<'_, Jar> {
         self.inner.jar()
     }

@@ -154,6 +154,7 @@ Examples:
   gannet get -i https://example.com/
   gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
   gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
+  gannet get --digest -n -b cookies.txt -c cookies.txt https://example.com/private
   gannet get -O -C - --retry 5 https://example.com/large.iso
   gannet get -F 'photo=@cat.jpg;type=image/jpeg' -F title=Cat https://example.com/upload
 

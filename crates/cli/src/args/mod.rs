@@ -9,6 +9,7 @@ mod proxy;
 mod request;
 mod state;
 pub(crate) mod values;
+mod who;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use get::{GetArgs, SaveArgs, UploadArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
+pub(crate) use who::WhoArgs;
 
 /// Very many HTTP requests, concurrently, cheaply and politely.
 ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
-use super::{ConnectArgs, ProxyArgs};
+use super::{ConnectArgs, ProxyArgs, WhoArgs};
 
 /// What is sent.
 #[derive(Debug, Args)]
@@ -35,13 +35,8 @@ pub(crate) struct RequestArgs {
     #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
     pub(crate) data: Option<TextArg>,
 
-    /// A cookie, 'name=value'
-    #[arg(long = "cookie", value_name = "NAME=VALUE", value_parser = values::cookie)]
-    pub(crate) cookies: Vec<String>,
-
-    /// Basic authentication; a password here stands in the process list, one in -H @FILE does not
-    #[arg(short, long, value_name = "NAME:PASSWORD", value_parser = values::credentials)]
-    pub(crate) user: Option<(String, String)>,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
 }
 
 /// How long it may take. Every value in seconds (1.5), or with a unit (500ms, 2m), or `none`.

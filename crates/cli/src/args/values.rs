@@ -32,6 +32,30 @@ pub(crate) enum TextArg {
     File(PathBuf),
 }
 
+/// Cookies of the command line, or a file of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CookieArg {
+    /// As they stand in the Cookie field.
+    Data(String),
+    File(PathBuf),
+}
+
+impl CookieArg {
+    pub(crate) fn data(&self) -> Option<&str> {
+        match self {
+            CookieArg::Data(data) => Some(data),
+            CookieArg::File(_) => None,
+        }
+    }
+
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            CookieArg::Data(_) => None,
+            CookieArg::File(path) => Some(path),
+        }
+    }
+}
+
 /// Reads `1.5`, `2s`, `500ms`, `2m` or `1h`.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let refused = || format!("{text:?} is no length of time: write seconds (1.5) or 500ms, 2s, 5m, 1h");
@@ -208,11 +232,17 @@ pub(crate) fn no_proxy(text: &str) -> Result<NoProxy, String> {
     text.parse().map_err(|error: gannet::NoProxyError| error.to_string())
 }
 
-/// A cookie as it stands in the Cookie header.
-pub(crate) fn cookie(text: &str) -> Result<String, String> {
-    pair(text)?;
-    Headers::new().append("cookie", text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
+/// Cookies as they stand in the Cookie field, or a file's name: what holds no `=` is one.
+pub(crate) fn cookie(text: &str) -> Result<CookieArg, String> {
+    if !text.contains('=') {
+        return file_name(text).map(CookieArg::File);
+    }
+    let data = text.trim().trim_end_matches(';');
+    for part in data.split(';') {
+        pair(part.trim_start())?;
+    }
+    Headers::new().append("cookie", data).map_err(|error| error.to_string())?;
+    Ok(CookieArg::Data(data.to_owned()))
 }
 
 /// A method: any token.
@@ -229,7 +259,7 @@ pub(crate) fn text(text: &str) -> Result<TextArg, String> {
 }
 
 fn file_name(path: &str) -> Result<PathBuf, String> {
-    if path.is_empty() { Err("name a file behind the @".to_owned()) } else { Ok(PathBuf::from(path)) }
+    if path.is_empty() { Err("a file's name is missing".to_owned()) } else { Ok(PathBuf::from(path)) }
 }
 
 impl TextArg {
@@ -372,6 +402,8 @@ mod tests {
         assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
         assert!(pair("a").is_err() && pair("=b").is_err());
         assert!(credentials("me").unwrap_err().contains("NAME:"));
-        assert!(cookie("a=b\r\nx: y").is_err());
+        assert!(cookie("a=b\r\nx: y").is_err() && cookie("a=b; c").is_err() && cookie("").is_err());
+        assert_eq!(cookie(" a=b; c=d;"), Ok(CookieArg::Data("a=b; c=d".to_owned())));
+        assert_eq!(cookie("cookies.txt"), Ok(CookieArg::File(PathBuf::from("cookies.txt"))));
     }
 }

@@ -22,7 +22,7 @@ use crate::exit::{Exit, usage};
 use crate::learned::Learned;
 use crate::progress::Progress;
 use crate::signals::Signals;
-use crate::{identity, limits, settings, signals, summary, tell};
+use crate::{identity, limits, settings, signals, summary, tell, who};
 
 /// What became of a run.
 pub(crate) struct Report {
@@ -129,6 +129,10 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
     learned.save(finished.learnt);
+    // The rows are written: this changes nothing about them.
+    if let Err(error) = who::save(&session, &args.request.who) {
+        tell(&format!("warning: {error}"));
+    }
     let receipt = finished.receipt;
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
     Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), resume, withheld, receipt }))
@@ -169,7 +173,14 @@ fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
         tell(&warning);
     }
     options.connections.max = connections;
-    settings::open(options)
+    let who = &args.request.who;
+    if who.cookie_jar.as_deref() == Some(Path::new("-")) {
+        return Err(usage("--cookie-jar: name a file; stdout is for rows"));
+    }
+    who::options(&mut options, who)?;
+    let session = settings::open(options)?;
+    who::load(&session, who)?;
+    Ok(session)
 }
 
 fn open_input(args: &FetchArgs, spool: Option<PathBuf>, session: &Session) -> anyhow::Result<InputSource> {

@@ -17,7 +17,7 @@ use self::bar::Bar;
 use super::runtime;
 use crate::args::GetArgs;
 use crate::exit::Exit;
-use crate::{exchange, settings, tell};
+use crate::{exchange, settings, tell, who};
 
 /// Sends the request and writes what comes back.
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
@@ -30,8 +30,15 @@ pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
 
 async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
     let session = session(args)?;
+    let exit = ask(&session, args).await;
+    // However it ended: what the server has set is set.
+    who::save(&session, &args.request.who)?;
+    exit
+}
+
+async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     let bar = Bar::new(args);
-    let request = upload::request(&session, args, &bar)?;
+    let request = upload::request(session, args, &bar)?;
     let target = save::target(args, &request)?;
     if args.verbose {
         if let Some(proxy) = session.proxy_for(request.url()) {
@@ -40,7 +47,7 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
         tell(&exchange::request(&request, session.default_headers()));
     }
     if let Some(target) = target {
-        return save::download(&session, request, target, args, &bar).await;
+        return save::download(session, request, target, args, &bar).await;
     }
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
@@ -94,7 +101,10 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
     options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
-    settings::open(options)
+    who::options(&mut options, &args.request.who)?;
+    let session = settings::open(options)?;
+    who::load(&session, &args.request.who)?;
+    Ok(session)
 }
 
 /// Why the body did not reach its end.

@@ -20,3 +20,4 @@ mod state;
 mod tls;
 mod transfers;
 mod usage;
+mod who;

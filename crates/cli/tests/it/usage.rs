@@ -32,6 +32,7 @@ fn a_bad_value_is_answered_with_the_option_and_the_remedy() {
         ("--query", "novalue", "name=value"),
         ("--form", "novalue", "name=value"),
         ("--cookie", "a=b\r\nc: d", "--cookie"),
+        ("--cookie", "a=b; c", "name=value"),
         ("--user", "me", "NAME:PASSWORD"),
         ("--max-redirects", "-1", "--max-redirects"),
         ("--body", "xml", "base64"),

@@ -115,8 +115,9 @@ impl<'a> Reader<'a> {
                     self.rest = &text[at + 1..];
                     return Some(value);
                 }
-                '\\' => value.push(chars.next()?.1),
-                c => value.push(c),
+                '\\' => value.push(chars.next().map(|(_, c)| c).filter(is_text)?),
+                c if is_text(&c) => value.push(c),
+                _ => return None,
             }
         }
         None
@@ -165,6 +166,11 @@ impl<'a> Reader<'a> {
         self.rest = "";
         None
     }
+}
+
+/// No control character: what is read here is written into a field again.
+fn is_text(c: &char) -> bool {
+    !c.is_ascii_control() || *c == '\t'
 }
 
 fn is_blank(c: char) -> bool {
@@ -217,6 +223,8 @@ mod tests {
             "\"x\"",
             "Basic realm=\"open",
             "Basic realm=\"x\\",
+            "Basic realm=\"x\r\ny\"",
+            "Basic realm=\"x\\\0\"",
             "Basic realm=\"x\" y",
             "Basic a b",
             "Basic ä=1",

@@ -1,10 +1,12 @@
 //! The cookie jar of a session: RFC 6265bis on the client's side, without I/O; time comes in.
 //! Refused: what the URL may not set (a foreign domain, a public suffix, Secure from plain http, a broken
 //! prefix), what cannot stand in a header, and what is too long. Ports and schemes share cookies, as the RFC
-//! says; Secure ones go to https only, without an exception for loopback. HttpOnly and SameSite are kept as
-//! data: there is no page here from which a script or another site could ask.
+//! says; Secure ones go to https only, to loopback where [`Jar::trust_loopback`] says so. HttpOnly and SameSite are
+//! kept as data, SameSite=None without Secure among them: there is no page here from which a script or another site
+//! could ask.
 
 mod entry;
+mod file;
 mod parse;
 mod scope;
 #[cfg(test)]
@@ -18,6 +20,7 @@ use std::time::SystemTime;
 use url::Url;
 
 pub use self::entry::{Cookie, Refused, SameSite};
+pub use self::file::{FileError, Format};
 use self::parse::Lifetime;
 use self::scope::{Target, domain_match, path_match};
 
@@ -29,6 +32,8 @@ pub const MAX_PER_SITE: usize = 180;
 pub const MAX_ALL: usize = 3300;
 /// The most cookies sent with one request.
 pub const MAX_SENT: usize = 150;
+/// The largest file of cookies worth reading, in bytes: some room above what a full jar comes to.
+pub const MAX_FILE: u64 = 16 << 20;
 /// The longest Cookie header sent, in bytes.
 pub const MAX_HEADER: usize = 8190;
 
@@ -43,12 +48,19 @@ pub struct Jar {
     /// Counts stores and uses: the order of creation and of last use, whatever the clock does.
     tick: u64,
     changes: u64,
+    loopback_is_secure: bool,
 }
 
 impl Jar {
     /// An empty jar; allocates nothing.
     pub fn new() -> Self {
         Jar::default()
+    }
+
+    /// Whether plain http to this machine itself (`localhost` and names below it, 127.0.0.0/8, ::1) counts as secure, as
+    /// browsers have it: Secure cookies are then taken from it and sent to it. Off in a new jar.
+    pub fn trust_loopback(&mut self, trusted: bool) {
+        self.loopback_is_secure = trusted;
     }
 
     /// Takes in one Set-Cookie value from a response to `url`.
@@ -59,7 +71,7 @@ impl Jar {
     /// # Errors
     /// [`Refused`]; the jar is then unchanged.
     pub fn store(&mut self, url: &Url, set_cookie: &[u8], now: SystemTime) -> Result<(), Refused> {
-        let target = Target::of(url).ok_or(Refused::Url)?;
+        let target = self.target(url).ok_or(Refused::Url)?;
         let parsed = parse::parse(set_cookie)?;
         let (domain, host_only) = target.scope(parsed.domain)?;
         let cookie = Cookie {
@@ -107,13 +119,13 @@ impl Jar {
     }
 
     /// Puts a cookie in by hand: for the host of `url` alone, every path, until the jar is dropped; Secure if
-    /// `url` is https, so that it never leaves in the clear.
+    /// `url` is secure, so that it never leaves in the clear.
     ///
     /// # Errors
     /// [`Refused`]: a name that is empty or holds `=`, a name or value that holds `;` or control characters
     /// or is edged by blanks, or a URL without host.
     pub fn set(&mut self, url: &Url, name: &str, value: &str) -> Result<(), Refused> {
-        let target = Target::of(url).ok_or(Refused::Url)?;
+        let target = self.target(url).ok_or(Refused::Url)?;
         if name.bytes().chain(value.bytes()).any(parse::is_control) {
             return Err(Refused::ControlCharacter);
         }
@@ -149,7 +161,7 @@ impl Jar {
         if self.len == 0 {
             return None;
         }
-        let target = Target::of(url)?;
+        let target = self.target(url)?;
         self.take_out(target.site(), |cookie| cookie.is_expired(now));
         let kept = self.sites.get_mut(target.site())?;
         let mut matching: Vec<&mut Cookie> = kept.iter_mut().filter(|cookie| cookie.is_for(&target)).collect();
@@ -213,6 +225,12 @@ impl Jar {
     /// Whether no cookie is kept.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    fn target<'a>(&self, url: &'a Url) -> Option<Target<'a>> {
+        let mut target = Target::of(url)?;
+        target.secure |= self.loopback_is_secure && target.is_loopback();
+        Some(target)
     }
 
     /// "Leave Secure cookies alone" (RFC 6265bis §5.7, step 16): from plain http, none may be overwritten, nor

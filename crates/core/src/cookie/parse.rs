@@ -11,7 +11,7 @@ const MAX_PAIR: usize = 4096;
 /// A longer attribute value is ignored, in bytes (RFC 6265bis §5.6, step 6 of the attributes).
 const MAX_ATTRIBUTE: usize = 1024;
 /// No cookie is kept for longer than 400 days (RFC 6265bis §5.5).
-const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// One Set-Cookie line. Of an attribute that stands twice, the last counts.
 #[derive(Default)]
@@ -199,7 +199,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
-fn trim(text: &str) -> &str {
+pub(super) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 

@@ -10,7 +10,9 @@ pub(super) struct Target<'a> {
     /// Without trailing dot; the URL parser has lowered it and made it ASCII.
     pub(super) host: &'a str,
     is_ip: bool,
-    /// Only https counts; loopback over http is no exception.
+    /// The URL writes the host with a dot behind it.
+    is_rooted: bool,
+    /// Whether nobody on the way can read or change what is sent; the jar decides about loopback.
     pub(super) secure: bool,
     pub(super) path: &'a str,
 }
@@ -24,8 +26,20 @@ impl<'a> Target<'a> {
             _ => return None,
         };
         let is_ip = !matches!(url.host()?, Host::Domain(_));
-        let host = url.host_str()?.trim_end_matches('.');
-        (!host.is_empty()).then_some(Target { host, is_ip, secure, path: url.path() })
+        let written = url.host_str()?;
+        let host = written.trim_end_matches('.');
+        let is_rooted = host.len() < written.len();
+        (!host.is_empty()).then_some(Target { host, is_ip, is_rooted, secure, path: url.path() })
+    }
+
+    /// Whether it is this machine itself.
+    pub(super) fn is_loopback(&self) -> bool {
+        match Host::parse(self.host) {
+            Ok(Host::Ipv4(ip)) => ip.is_loopback(),
+            Ok(Host::Ipv6(ip)) => ip.is_loopback(),
+            Ok(Host::Domain(name)) => domain_match(&name, "localhost"),
+            Err(_) => false,
+        }
     }
 
     /// The registrable domain, under which the jar keeps all cookies of a site; a host that has none stands
@@ -42,7 +56,8 @@ impl<'a> Target<'a> {
 
     /// The domain a cookie is kept under, and whether it is for this very host only.
     ///
-    /// `attribute` is the Domain attribute without its leading dot. Other than §5.7 asks, a domain across the
+    /// `attribute` is the Domain attribute without its leading dot. One with a dot behind it is another name, unless
+    /// the URL has that dot too (RFC 6265bis §5.1.2). Other than §5.7 asks, a domain across the
     /// border of a registrable domain is refused even where the suffix list has no rule for it by itself
     /// (`compute.amazonaws.com` beside `*.compute.amazonaws.com`), as browsers do.
     pub(super) fn scope(&self, attribute: &str) -> Result<(String, bool), Refused> {
@@ -55,7 +70,7 @@ impl<'a> Target<'a> {
             let own = domain == self.host;
             return if own { Ok((domain, true)) } else { Err(Refused::PublicSuffix) };
         }
-        if !self.in_domain(&domain) {
+        if !self.in_domain(&domain) || (attribute.ends_with('.') && !self.is_rooted) {
             return Err(Refused::Domain);
         }
         if registrable(&domain) != registrable(self.host) {
@@ -95,7 +110,7 @@ pub(super) fn path_match(path: &str, cookie_path: &str) -> bool {
 }
 
 /// A name without any rule counts by its last label, so `localhost` and `internal` are suffixes as well.
-fn is_public_suffix(domain: &str) -> bool {
+pub(super) fn is_public_suffix(domain: &str) -> bool {
     psl::suffix_str(domain) == Some(domain)
 }
 

@@ -48,7 +48,8 @@ fn a_cookie_goes_where_its_domain_and_path_say() {
         ("https://a.test.com/", "k=v; Domain=evil.com; Domain=test.com", "https://b.test.com/", true),
         // A trailing dot and capitals are the same host.
         ("https://a.test.com./", "k=v", "https://A.TEST.com/", true),
-        ("https://a.test.com/", "k=v; Domain=test.com.", "https://b.test.com./", true),
+        ("https://a.test.com./", "k=v; Domain=test.com.", "https://b.test.com/", true),
+        ("https://a.test.com./", "k=v; Domain=test.com", "https://b.test.com./", true),
         // One spelling of an international name; U+3002 is a dot.
         ("https://münchen.de/", "k=v; Domain=xn--mnchen-3ya.DE", "https://a.xn--mnchen-3ya.de/", true),
         ("https://a。test.com/", "k=v", "https://a.test.com/", true),
@@ -93,6 +94,7 @@ fn what_a_url_may_not_set_is_refused() {
         ("https://a.test.com/", "k=v; Domain=b.test.com", Refused::Domain),
         ("https://test.com/", "k=v; Domain=a.test.com", Refused::Domain),
         ("https://test.com/", "k=v; Domain=st.com", Refused::Domain),
+        ("https://test.com/", "k=v; Domain=test.com.", Refused::Domain),
         ("https://münchen.de/", "k=v; Domain=münchen.de", Refused::Domain),
         ("http://127.0.0.1/", "k=v; Domain=0.0.1", Refused::Domain),
         ("http://127.0.0.1/", "k=v; Domain=1", Refused::PublicSuffix),
@@ -224,6 +226,29 @@ fn plain_http_leaves_secure_cookies_alone() {
         ("https://a.test.com/", "k=new; Domain=test.com; Path=/login", Ok(())),
     ] {
         assert_eq!(jar(&base).store(&url(from), line.as_bytes(), now()), expected, "{from} {line}");
+    }
+}
+
+#[test]
+fn loopback_counts_as_secure_where_it_is_trusted_to() {
+    for (at, trusted) in [
+        ("http://localhost/", true),
+        ("http://a.LocalHost./", true),
+        ("http://127.9.0.1:8080/", true),
+        ("http://[::1]/", true),
+        ("http://notlocalhost/", false),
+        ("http://localhost.test.com/", false),
+        ("http://128.0.0.1/", false),
+        ("http://[::2]/", false),
+    ] {
+        let mut jar = Jar::new();
+        assert_eq!(jar.store(&url(at), b"k=v; Secure", now()), Err(Refused::SecureFromHttp), "{at}");
+        jar.trust_loopback(true);
+        assert_eq!(jar.store(&url(at), b"__Host-k=v; Secure; Path=/", now()).is_ok(), trusted, "{at}");
+        assert_eq!(sent(&mut jar, at), if trusted { "__Host-k=v" } else { "" }, "{at}");
+        jar.clear();
+        jar.trust_loopback(false);
+        assert_eq!(jar.store(&url(at), b"k=v; Secure", now()), Err(Refused::SecureFromHttp), "{at}");
     }
 }
 

@@ -5,6 +5,7 @@ mod blocking;
 mod cancelling;
 mod certificates;
 mod connecting;
+mod cookie_files;
 mod cookies;
 mod decoding;
 mod downloads;
