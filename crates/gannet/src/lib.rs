@@ -18,6 +18,7 @@ mod error;
 mod event_source;
 mod exchange;
 mod hooks;
+mod http2;
 mod lines;
 mod multipart;
 mod options;
@@ -56,8 +57,8 @@ pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
 pub use options::{
-    Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, IpVersion, NetrcFile,
-    Options, Pin, Proxy, ResponseLimits, Tls, TlsVersion,
+    Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, Http, HttpVersion,
+    IpVersion, NetrcFile, Options, Pin, Proxy, ResponseLimits, Tls, TlsVersion,
 };
 pub use pool::PoolStats;
 pub use progress::Progress;

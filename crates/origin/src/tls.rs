@@ -25,6 +25,8 @@ pub struct Identity {
     ca_pem: Arc<str>,
     leaf: Arc<Leaf>,
     config: Arc<ServerConfig>,
+    /// The same, with HTTP/2 offered too.
+    both: Arc<ServerConfig>,
 }
 
 /// The server's own certificate.
@@ -122,14 +124,24 @@ impl Identity {
     }
 
     fn with(&self, demands: &Demands) -> io::Result<Identity> {
-        let config = server_config(&self.leaf, demands)?;
-        Ok(Identity { config: Arc::new(config), ..self.clone() })
+        Identity::of(self.ca_pem.clone(), self.leaf.clone(), demands)
+    }
+
+    /// As [`Identity::acceptor`], for servers that speak HTTP/2 too.
+    pub(crate) fn acceptor_for_both(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.both))
     }
 
     fn make(leaf: &CertificateParams, until_year: i32) -> io::Result<Identity> {
         let (ca_pem, leaf) = sign(leaf.clone(), until_year).map_err(io::Error::other)?;
-        let config = server_config(&leaf, &Demands::default())?;
-        Ok(Identity { ca_pem: ca_pem.into(), leaf: Arc::new(leaf), config: Arc::new(config) })
+        Identity::of(ca_pem.into(), Arc::new(leaf), &Demands::default())
+    }
+
+    fn of(ca_pem: Arc<str>, leaf: Arc<Leaf>, demands: &Demands) -> io::Result<Identity> {
+        let config = server_config(&leaf, demands)?;
+        let mut both = config.clone();
+        both.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Identity { ca_pem, leaf, config: Arc::new(config), both: Arc::new(both) })
     }
 }
 

@@ -80,7 +80,7 @@ fn certificates_keys_pins_and_versions_are_shown_and_asked_for() {
     let (ca, cert) = (place.file("ca.pem", identity.ca_pem()), place.file("cert.pem", client.pem().0));
     let key = place.file("key.pem", client.pem().1);
     let both = place.file("both.pem", &[client.pem().0, client.pem().1].concat());
-    let usual = ["--cacert", &ca, "--cacert-only", "--tls-server-name", "inside.test"];
+    let usual = ["--cacert", &ca, "--cacert-only", "--tls-server-name", "inside.test", "--http1.1"];
     let get = |more: &[&str]| gannet(["get", &url].iter().chain(&usual).chain(more));
     get(&["--cert", &cert, "--key", &key, "--tlsv1.3"]).assert_code(0);
     get(&["-E", &both, "--tlsv1.2"]).assert_code(0);

@@ -23,7 +23,7 @@ use url::Host;
 
 use super::stream::Stream;
 use crate::error::{Error, Result};
-use crate::options::{ClientCertificate, Tls, TlsVersion};
+use crate::options::{ClientCertificate, HttpVersion, Tls, TlsVersion};
 use verify::{AcceptAny, Pinned};
 
 mod verify;
@@ -33,6 +33,8 @@ pub(super) struct TlsSetup {
     extra_roots: Vec<CertificateDer<'static>>,
     client: Option<Arc<CertifiedKey>>,
     server_name: Option<ServerName<'static>>,
+    /// What is offered to the server (ALPN), first choice first.
+    protocols: &'static [&'static [u8]],
     config: OnceLock<std::result::Result<Arc<ClientConfig>, Arc<str>>>,
 }
 
@@ -41,7 +43,7 @@ impl TlsSetup {
     ///
     /// # Errors
     /// Kind `request`.
-    pub(super) fn new(options: &Tls) -> Result<Self> {
+    pub(super) fn new(options: &Tls, version: HttpVersion) -> Result<Self> {
         let mut extra_roots = Vec::new();
         for (number, pem) in options.extra_roots.iter().enumerate() {
             let certificates = certificates(pem, &format!("tls.extra_roots[{number}]"))?;
@@ -60,8 +62,13 @@ impl TlsSetup {
             parsed.map_err(|error| Error::request(format!("tls.server_name: {name:?}: {error}")))
         });
         let server_name = server_name.transpose()?;
+        let protocols: &[&[u8]] = match version {
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2PriorKnowledge => &[b"h2"],
+        };
         let rules = options.clone();
-        Ok(TlsSetup { rules, extra_roots, client, server_name, config: OnceLock::new() })
+        Ok(TlsSetup { rules, extra_roots, client, server_name, protocols, config: OnceLock::new() })
     }
 
     /// Shakes hands over any stream, as the client of this host.
@@ -98,6 +105,7 @@ impl TlsSetup {
             // Does nothing unless SSLKEYLOGFILE is set.
             config.key_log = Arc::new(KeyLogFile::new());
         }
+        config.alpn_protocols = self.protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 

@@ -1,7 +1,7 @@
 //! What is shown to servers and what theirs must be: client certificates, pins, names, versions, resumption.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use gannet::{ClientCertificate, ErrorKind, Pin, Session, TlsVersion};
+use gannet::{ClientCertificate, ErrorKind, HttpVersion, Pin, Session, TlsVersion};
 use gannet_origin::Identity;
 
 use super::*;
@@ -39,9 +39,17 @@ async fn a_server_that_demands_a_certificate_is_shown_ones_own() {
     let url = origin.https_url("/items/1");
     let known = trusting(&server, |options| options.tls.client = shown(&client));
     assert_eq!(json(known.get(&url).send().await).await["id"], 1);
-    let unknown = trusting(&server, |options| options.tls.client = shown(&other));
-    fails_in_tls(&unknown, &url).await;
-    fails_in_tls(&trusting(&server, |_| {}), &url).await;
+    for shows in [shown(&other), None] {
+        let refused = trusting(&server, |options| {
+            options.tls.client = shows.clone();
+            options.http.version = HttpVersion::Http1;
+        });
+        fails_in_tls(&refused, &url).await;
+        // HTTP/2 cannot tell the alert from another end of the connection.
+        let refused = trusting(&server, |options| options.tls.client = shows.clone());
+        let error = in_time(refused.get(&url).send()).await.map(|response| response.status()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Connection), "{error}");
+    }
     assert_eq!(origin.stats().requests, 1);
 }
 
@@ -112,7 +120,10 @@ async fn item_14_a_second_connection_resumes_the_first_and_none_of_another_sessi
         let server = if tls12 { identity.speaking_only_tls12().unwrap() } else { identity.clone() };
         let origin = https(&server).await;
         let url = origin.https_url("/items/1");
-        let no_keeping = |options: &mut Options| options.connections.idle = Duration::ZERO;
+        let no_keeping = |options: &mut Options| {
+            options.connections.idle = Duration::ZERO;
+            options.http.version = HttpVersion::Http1;
+        };
         let careless = session(|options| {
             no_keeping(options);
             options.tls.danger.accept_invalid_certs = true;

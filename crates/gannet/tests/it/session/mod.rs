@@ -14,6 +14,7 @@ mod expecting;
 mod faults;
 mod fields;
 mod guard;
+mod http2;
 mod pool;
 mod proxies;
 mod redirects;
