@@ -6,6 +6,7 @@ mod cancelling;
 mod certificates;
 mod connecting;
 mod cookie_files;
+mod cookie_vectors;
 mod cookies;
 mod decoding;
 mod downloads;
