@@ -11,8 +11,11 @@ use crate::options::DnsOverride;
 
 /// Names without their dot at the end, the way the URL parser writes them; `*` for all.
 pub(super) struct Overrides {
-    names: HashMap<Box<str>, Vec<(Option<u16>, Arc<[IpAddr]>)>>,
+    names: HashMap<Box<str>, Vec<Entry>>,
 }
+
+/// Of one port or of all, and what is connected to.
+type Entry = (Option<u16>, Arc<[IpAddr]>);
 
 impl Overrides {
     /// # Errors

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use super::*;
 use crate::resolve::Resolving;
 
-fn system(options: Dns) -> Resolver {
-    Resolver::new(&options, None).unwrap()
+fn system(options: &Dns) -> Resolver {
+    Resolver::new(options, None).unwrap()
 }
 
 fn ip(last: u8) -> IpAddr {
@@ -66,7 +66,7 @@ async fn breathe() {
 
 #[tokio::test]
 async fn many_askers_share_one_lookup_and_the_answer_is_kept() {
-    let resolver = system(Dns::default());
+    let resolver = system(&Dns::default());
     let asked: Vec<_> = (0..50).map(|_| resolver.lookup("localhost", 80)).collect();
     assert_eq!(resolver.shared.lock().cache.len(), 1);
     for lookup in asked {
@@ -77,13 +77,13 @@ async fn many_askers_share_one_lookup_and_the_answer_is_kept() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_a_dns_error() {
-    let error = system(Dns::default()).lookup("no-such-host.invalid", 80).all().await.unwrap_err();
+    let error = system(&Dns::default()).lookup("no-such-host.invalid", 80).all().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Dns);
 }
 
 #[tokio::test]
 async fn item_32_the_first_asker_gives_up_and_the_others_have_their_answer() {
-    let resolver = system(Dns { max_lookups: 1, ..Dns::default() });
+    let resolver = system(&Dns { max_lookups: 1, ..Dns::default() });
     let (first, second) = (resolver.lookup("localhost", 80), resolver.lookup("localhost", 80));
     drop(first);
     assert!(second.all().await.is_ok());
@@ -99,7 +99,7 @@ async fn item_32_the_first_asker_gives_up_and_the_others_have_their_answer() {
 
 #[tokio::test]
 async fn item_32_the_cache_is_bounded() {
-    let resolver = system(Dns { cache_max: 3, ..Dns::default() });
+    let resolver = system(&Dns { cache_max: 3, ..Dns::default() });
     for number in 0..20 {
         let _ = resolver.lookup(&format!("127.0.0.{number}"), 80).all().await;
     }
