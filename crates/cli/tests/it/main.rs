@@ -22,3 +22,4 @@ mod tls;
 mod transfers;
 mod usage;
 mod who;
+mod write_out;
