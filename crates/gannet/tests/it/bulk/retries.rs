@@ -85,3 +85,21 @@ async fn every_failure_has_its_own_kind() {
     assert_eq!(kinds(&outcomes), expected, "{outcomes:#?}");
     assert_eq!(outcomes[1].status().map(|status| status.as_u16()), Some(200), "the head had come");
 }
+
+#[tokio::test]
+async fn what_the_server_did_not_look_at_is_tried_again_whatever_the_method() {
+    use gannet_origin::script::frames;
+    let hello = [frames::settings(&[]), frames::frame(frames::SETTINGS, 1, 0, &[])].concat();
+    let mut script = Script::new().expect_frame(frames::SETTINGS).send(hello).expect_frame(frames::HEADERS);
+    // The session itself sends it four times; the row's second attempt is the fifth.
+    for stream in [1, 3, 5, 7] {
+        script = script.send(frames::reset(stream, frames::REFUSED_STREAM)).expect_frame(frames::HEADERS);
+    }
+    let server = ScriptedServer::start([script.send(frames::answer(9, "200", "ok")).hang()]).await.unwrap();
+    let mut options = gannet::Options::default();
+    options.http.version = gannet::HttpVersion::Http2PriorKnowledge;
+    let session = gannet::Session::new(options).unwrap();
+    let post = session.request(Method::POST, server.url("/")).build().unwrap();
+    let outcomes = session.fetch_all([post]).options(quick()).await;
+    assert!(outcomes[0].is_ok() && outcomes[0].attempts == 2, "{outcomes:#?}");
+}

@@ -142,6 +142,23 @@ async fn connections_that_are_idle_when_a_run_begins_do_not_add_to_its_caps() {
 }
 
 #[tokio::test]
+async fn each_thread_has_its_own_connection_of_http2() {
+    let origin = Origin::builder().https(true).start().await.unwrap();
+    let mut options = Options::default();
+    options.tls.extra_roots.push(origin.ca_pem().to_owned());
+    let session = Session::new(options).unwrap();
+    let seen = Seen::default();
+    let urls = (0..400).map(|n| origin.https_url(&format!("/items/{n}?delay=0.002")));
+    let run = Run::new(&session, list(urls), seen.clone(), threads(3));
+    assert!(matches!(run.drive().await.end, End::Complete));
+    let (outcomes, threads) = std::mem::take(&mut *seen.0.lock().unwrap());
+    assert!(outcomes.len() == 400 && outcomes.iter().all(Outcome::is_ok), "{outcomes:#?}");
+    assert_eq!(threads.len(), 3, "{threads:?}");
+    assert_eq!(origin.stats().connections_total, 3);
+    until(|| run_threads() == 0 && origin.stats().connections == 0).await;
+}
+
+#[tokio::test]
 async fn what_a_sink_starts_outlives_the_threads_of_the_run() {
     #[derive(Clone, Debug, Default)]
     struct Spawns(Arc<AtomicUsize>);
