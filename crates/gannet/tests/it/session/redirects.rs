@@ -194,6 +194,32 @@ async fn item_01_from_https_to_http_is_another_origin_and_can_be_refused() {
 }
 
 #[tokio::test]
+async fn item_09_no_referer_is_made_up() {
+    let (origin, session) = (origin().await, Session::default());
+    let elsewhere = format!("http://localhost:{}/anything", origin.addr().port());
+    for target in ["/anything", &elsewhere] {
+        let url = origin.url(&format!("/redirect-to?url={target}")).replace("http://", "http://me:s3cret@");
+        let seen = json(session.get(&url).send().await).await;
+        assert_eq!(seen["headers"].get("Referer"), None, "{target}");
+        let seen = json(session.get(&url).header("Referer", "http://own.example/").send().await).await;
+        assert_eq!(seen["headers"]["Referer"], "http://own.example/", "{target}");
+    }
+}
+
+#[tokio::test]
+async fn item_29_strict_transport_security_is_not_remembered() {
+    let origin = origin().await;
+    let session = session(|options| options.tls.extra_roots = vec![origin.ca_pem().to_owned()]);
+    let strict = origin.https_url("/response-headers?strict-transport-security=max-age=600");
+    let (strict, plain) =
+        (strict.replace("127.0.0.1", "localhost"), origin.url("/anything").replace("127.0.0.1", "localhost"));
+    let response = session.get(strict).send().await.unwrap();
+    assert_eq!(response.headers().get("strict-transport-security"), Some("max-age=600"));
+    let response = session.get(&plain).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().scheme()), (200, "http"));
+}
+
+#[tokio::test]
 async fn a_redirects_own_body_neither_harms_nor_is_decoded() {
     let session = session(|options| options.response.max_body = Some(10));
     let body = "x".repeat(100_000);
