@@ -3,12 +3,17 @@
 
 use std::fmt::Write;
 
-use gannet::{Headers, RedactedUrl, Redirected, Request, Response, Saved, Url, Version, is_credential};
+use gannet::{Headers, HttpVersion, RedactedUrl, Redirected, Request, Response, Saved, Url, Version, is_credential};
 
-/// The request's head, a line each behind `> `.
-pub(crate) fn request(request: &Request, defaults: &Headers) -> String {
+/// The request's head, a line each behind `> `. Which version it is sent in is shown where it is settled beforehand.
+pub(crate) fn request(request: &Request, defaults: &Headers, version: HttpVersion) -> String {
     let shown = RedactedUrl::new(request.url());
-    let mut text = format!("* {shown}\n> {} {} HTTP/1.1\n", request.method(), target(&shown));
+    let version = match version {
+        HttpVersion::Auto if request.url().scheme() == "https" => "",
+        HttpVersion::Auto | HttpVersion::Http1 => " HTTP/1.1",
+        HttpVersion::Http2PriorKnowledge => " HTTP/2",
+    };
+    let mut text = format!("* {shown}\n> {} {}{version}\n", request.method(), target(&shown));
     let own = request.headers();
     if !own.contains("host") {
         let _ = writeln!(text, "> host: {}", host(request.url()));
@@ -71,6 +76,7 @@ pub(crate) fn head(response: &Response) -> Vec<u8> {
 fn status_line(response: &Response) -> String {
     let version = match response.version() {
         Version::Http10 => "HTTP/1.0",
+        Version::Http2 => return format!("HTTP/2 {}", response.status().as_u16()),
         _ => "HTTP/1.1",
     };
     format!("{version} {} {}", response.status().as_u16(), response.reason())

@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
-use gannet::{ErrorKind, Headers, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts};
+use gannet::{
+    ErrorKind, Headers, HttpVersion, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts,
+};
 
 use crate::args::values::{self, TimeLimit};
 use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
@@ -14,6 +16,7 @@ use crate::who;
 /// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
 pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
+    options.http.version = version(network);
     options.tls.danger.accept_invalid_certs = network.insecure;
     for path in &network.cacert {
         options.tls.extra_roots.push(certificates(path, "--cacert")?);
@@ -104,6 +107,14 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
         connect: chosen(args.timeout_connect, default.connect),
         read: chosen(args.timeout_read, default.read),
         ..default
+    }
+}
+
+fn version(args: &NetworkArgs) -> HttpVersion {
+    match (args.http1, args.http2_prior_knowledge) {
+        (true, _) => HttpVersion::Http1,
+        (_, true) => HttpVersion::Http2PriorKnowledge,
+        _ => HttpVersion::Auto,
     }
 }
 

@@ -49,6 +49,11 @@ impl Headers {
         Headers { block: Vec::new(), entries: Vec::new() }
     }
 
+    /// An empty list with room for this many bytes of names and values in this many fields.
+    pub fn with_capacity(bytes: usize, fields: usize) -> Self {
+        Headers { block: Vec::with_capacity(bytes), entries: Vec::with_capacity(fields) }
+    }
+
     /// How many fields there are, repeats counted.
     pub fn len(&self) -> usize {
         self.entries.len()

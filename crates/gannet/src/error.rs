@@ -26,7 +26,17 @@ struct Inner {
     status: Option<StatusCode>,
     elapsed: Option<Duration>,
     attempts: u32,
+    note: Option<Note>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What the server let us know beside the failure itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// It did not look at the request.
+    Unprocessed,
+    /// It asks for less.
+    Throttled,
 }
 
 /// What most calls of this library return.
@@ -44,6 +54,7 @@ impl Error {
             status: None,
             elapsed: None,
             attempts: 1,
+            note: None,
             source: None,
         };
         Error { inner: Box::new(inner) }
@@ -79,6 +90,11 @@ impl Error {
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_note(mut self, note: Note) -> Self {
+        self.inner.note = Some(note);
         self
     }
 
@@ -169,6 +185,18 @@ impl Error {
     /// Whether this is one of the timeouts; [`Error::kind`] tells which.
     pub fn is_timeout(&self) -> bool {
         self.inner.kind.is_timeout()
+    }
+
+    /// Whether the server surely did not look at the request, so that it may be sent again whatever its method:
+    /// HTTP/2's REFUSED_STREAM, or a GOAWAY below the request's stream (RFC 9113 §8.7). The session has sent it
+    /// again by itself, where it could.
+    pub fn is_unprocessed(&self) -> bool {
+        self.inner.note == Some(Note::Unprocessed)
+    }
+
+    /// Whether the server asks for less, other than by a status: HTTP/2's ENHANCE_YOUR_CALM.
+    pub fn is_throttled(&self) -> bool {
+        self.inner.note == Some(Note::Throttled)
     }
 
     /// Whether the server answered with a status of 400 or above.

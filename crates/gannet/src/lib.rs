@@ -18,6 +18,7 @@ mod error;
 mod event_source;
 mod exchange;
 mod hooks;
+mod http2;
 mod lines;
 mod multipart;
 mod options;
@@ -53,7 +54,9 @@ pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use multipart::{Form, Part};
-pub use options::{Auth, Connections, Cookies, Danger, Decode, Dns, NetrcFile, Options, Proxy, ResponseLimits, Tls};
+pub use options::{
+    Auth, Connections, Cookies, Danger, Decode, Dns, Http, HttpVersion, NetrcFile, Options, Proxy, ResponseLimits, Tls,
+};
 pub use pool::PoolStats;
 pub use progress::Progress;
 pub use redact::RedactedUrl;

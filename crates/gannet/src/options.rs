@@ -30,6 +30,8 @@ pub struct Options {
     pub connections: Connections,
     /// Redirects.
     pub redirects: RedirectPolicy,
+    /// The version of HTTP, and what only HTTP/2 needs to know.
+    pub http: Http,
     /// TLS.
     pub tls: Tls,
     /// Proxies.
@@ -80,6 +82,49 @@ impl Default for Connections {
     fn default() -> Self {
         Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60), unix_socket: None }
     }
+}
+
+/// Which version of HTTP is spoken, and what only HTTP/2 needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The version; [`HttpVersion::Auto`].
+    pub version: HttpVersion,
+    /// How long nothing may come on a connection of HTTP/2 that carries requests before a ping asks whether the server
+    /// is still there, in seconds; none, no pings.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub ping_interval: Option<Duration>,
+    /// How long the answer to a ping may take, in seconds; 20. Then the connection is closed, and its requests fail.
+    #[serde(with = "gannet_core::timeout::seconds")]
+    pub ping_timeout: Duration,
+    /// How many bytes of one response of HTTP/2 may be on their way or waiting to be read; 2 MiB. It bounds what an
+    /// unread body holds, and with the round trip how fast one download can be.
+    pub stream_window: u32,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            version: HttpVersion::Auto,
+            ping_interval: None,
+            ping_timeout: Duration::from_secs(20),
+            stream_window: 2 << 20,
+        }
+    }
+}
+
+/// The version of HTTP that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpVersion {
+    /// `auto`: over https HTTP/2 where the server takes the offer (ALPN), else HTTP/1.1; over http HTTP/1.1.
+    #[default]
+    Auto,
+    /// `http1`: HTTP/1.1 only.
+    Http1,
+    /// `http2-prior-knowledge`: HTTP/2 only, over http too, without asking (RFC 9113 §3.3).
+    #[serde(rename = "http2-prior-knowledge")]
+    Http2PriorKnowledge,
 }
 
 /// How servers are verified.

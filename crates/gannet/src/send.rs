@@ -1,6 +1,6 @@
 //! One request from start to the response's head: connection, exchange, cookies, redirects. Repeats by itself
-//! only what was surely not processed: a request that a stale pooled connection swallowed. Everything else is the
-//! caller's to repeat.
+//! only what was surely not processed: a request that a stale pooled connection swallowed, or that the server says it
+//! did not look at. Everything else is the caller's to repeat.
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -14,6 +14,7 @@ use gannet_core::h1::{
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
@@ -25,8 +26,10 @@ use crate::body::Body;
 use crate::buffer;
 use crate::cookies;
 use crate::error::{Error, Result};
-use crate::exchange::{Clock, Exchange, Failed, Http1, Watch};
-use crate::pool::{Checkout, Lease};
+use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
+use crate::http2::{self, Muxed};
+use crate::options::HttpVersion;
+use crate::pool::{Checkout, Conn, Lease};
 use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -39,6 +42,10 @@ use crate::upload::Upload;
 const DRAIN: u64 = 64 << 10;
 /// And for so long: a new connection is cheaper than a body that does not come.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(100);
+/// How often a request is sent again that the server did not look at.
+const MOST_REFUSALS: u32 = 3;
+/// What a body may bring along with its head.
+const MOST_AT_HAND: usize = 64 << 10;
 
 pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
     let started = Instant::now();
@@ -175,31 +182,47 @@ impl Sending<'_> {
         }
         let again = self.request.body.is_replayable() && self.request.is_repeatable();
         let mut fresh_only = false;
+        let mut refusals = 0;
         loop {
             let mut lease = self.lease(again, fresh_only).await?;
             let reused = self.mark_lease(&mut lease);
-            let mut exchange = self.start(lease)?;
-            match poll_fn(|cx| exchange.poll_head(cx)).await {
-                Ok(head) => {
-                    let (status, version) = (head.status, head.version);
-                    self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
-                    let unspent = exchange.reclaim(&mut self.request.body.kind);
-                    if self.repeats_without_expect(status, unspent) {
-                        continue;
+            let failed = match self.start(lease) {
+                Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
+                    Ok(head) => {
+                        let (status, version) = (head.status, head.version);
+                        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                        let unspent = exchange.reclaim(&mut self.request.body.kind);
+                        if self.repeats_without_expect(status, unspent) {
+                            continue;
+                        }
+                        let body = self.body(&head, exchange);
+                        return Ok((head, body));
                     }
-                    let body = self.body(&head, exchange);
-                    return Ok((head, body));
-                }
+                    Err(failed) => failed,
+                },
+                Err(failed) => failed,
+            };
+            let reason = match failed {
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
+                Failed { unanswered: true, .. } if reused && again && !fresh_only => {
                     fresh_only = true;
-                    self.marks.before = self.started.elapsed();
-                    self.tell(&Event::Retry { reason: RetryReason::StaleConnection });
+                    RetryReason::StaleConnection
                 }
-                Err(failed) => return Err(failed.error),
-            }
+                // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
+                Failed { error, .. } if self.may_resend(&error, refusals) => {
+                    refusals += 1;
+                    RetryReason::Unprocessed
+                }
+                failed => return Err(failed.error),
+            };
+            self.marks.before = self.started.elapsed();
+            self.tell(&Event::Retry { reason });
         }
+    }
+
+    fn may_resend(&self, error: &Error, refusals: u32) -> bool {
+        error.is_unprocessed() && self.request.body.is_available() && refusals < MOST_REFUSALS
     }
 
     /// The proxy of the hop that is about to be made: a redirect chooses anew.
@@ -220,7 +243,9 @@ impl Sending<'_> {
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
         let url = &self.request.url;
         let pool = &self.session.pool;
-        let mut lease = match pool.checkout(&pool_name(url, self.via.as_deref())) {
+        let forwarded = self.forwarder().is_some();
+        let shares = self.session.may_share(url, forwarded);
+        let mut lease = match pool.checkout(&pool_name(url, self.via.as_deref()), shares) {
             Checkout::Now(lease) => lease,
             Checkout::Closed => return Err(Error::closed()),
             Checkout::Wait(waiting) => {
@@ -233,6 +258,15 @@ impl Sending<'_> {
                 lease
             }
         };
+        if let Some(muxed) = lease.muxed() {
+            if !again && muxed.streams() == 0 {
+                // As below: what the server said meanwhile is heard first. The first turn wakes the connection's task,
+                // in the second it has run.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+            return Ok(lease);
+        }
         if let Some(conn) = lease.conn() {
             // What cannot be sent twice must not meet a connection that the server has closed already.
             if fresh_only || !(again || conn.stream.is_quiet_now()) {
@@ -245,34 +279,49 @@ impl Sending<'_> {
         let connect = Box::pin(async {
             let (limit, via) = (self.timeouts.connect, self.via.as_deref());
             let mut steps = Steps::new(self.tracer.clone());
-            match self.session.connector.connect(url, via, limit, &mut steps).await {
+            let conn = match self.session.connector.connect(url, via, limit, &mut steps).await {
                 // Descriptors may be held by idle connections of our own.
                 Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
                     self.session.connector.connect(url, via, limit, &mut steps).await
                 }
                 result => result,
-            }
+            }?;
+            self.session.speak(conn, url, forwarded).await
         });
-        lease.fill(within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await?);
+        match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
+            Ok(Spoken::Http1(conn)) => lease.fill(conn),
+            Ok(Spoken::Http2(muxed)) => lease.share(muxed),
+            Err(error) => {
+                lease.connect_failed();
+                return Err(error);
+            }
+        }
         Ok(lease)
     }
 
     /// What is known of the connection; whether it was used before.
     fn mark_lease(&mut self, lease: &mut Lease) -> bool {
-        let Some(conn) = lease.conn() else { return false };
-        let served = conn.served;
-        conn.served += 1;
+        let Some((served, opened)) = lease.count_request() else { return false };
         self.marks.reused = served > 0;
         if let (Some(tracer), true) = (&self.tracer, served > 0) {
-            tracer.tell(&Event::Reused { peer: conn.opened.peer, served });
+            tracer.tell(&Event::Reused { peer: opened.peer, served });
         }
-        self.marks.opened = Some(conn.opened.clone());
+        self.marks.opened = Some(opened.clone());
         self.marks.reused
     }
 
-    fn start(&mut self, lease: Lease) -> Result<Exchange> {
+    fn start(&mut self, lease: Lease) -> Result<Exchange, Failed> {
         let limits = HeadLimits { max_bytes: self.session.options.response.max_head, ..HeadLimits::default() };
         let clock = Clock { read: self.timeouts.read, total: self.total, moved: Instant::now() };
+        if let Some(muxed) = lease.muxed() {
+            let head = self.http2_head(muxed)?;
+            let held = self.held(self.framing(), clock.moved);
+            let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
+            let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
+            let asked = Asked { head, body: &mut self.request.body, held };
+            return Http2::start(lease, asked, limits, clock, watch)
+                .map(|exchange| Exchange::Http2(Box::new(exchange)));
+        }
         let kind = RequestKind { head: self.request.method == Method::HEAD };
         let mut out = buffer::take_write();
         let framing = self.framing();
@@ -341,6 +390,24 @@ impl Sending<'_> {
             },
         );
         Ok(())
+    }
+
+    fn http2_head(&self, muxed: &Muxed) -> Result<http::Request<()>> {
+        let (headers, block) = self.fields()?;
+        let mut all = if block.is_empty() { http::HeaderMap::new() } else { self.session.http2_defaults()?.clone() };
+        http2::request_fields(&mut all, &headers)?;
+        match self.framing() {
+            RequestBody::None | RequestBody::Chunked => {}
+            RequestBody::Empty => drop(all.insert(CONTENT_LENGTH, HeaderValue::from_static("0"))),
+            RequestBody::Length(length) => drop(all.insert(CONTENT_LENGTH, HeaderValue::from(length))),
+        }
+        let mut head = http::Request::new(());
+        *head.method_mut() = self.request.method.clone();
+        *head.uri_mut() =
+            http2::uri(&self.request.url, muxed.is_https(), muxed.authority(), headers.get_bytes("host"))?;
+        *head.version_mut() = http::Version::HTTP_2;
+        *head.headers_mut() = all;
+        Ok(head)
     }
 
     /// The fields to send. In the usual case nothing is copied: the request's own fields, and the session's
@@ -438,7 +505,9 @@ impl Sending<'_> {
             BodyFraming::UntilClose => false,
         };
         if may_be_whole {
-            while let Some(piece) = exchange.data_at_hand() {
+            while prefetched.len() < MOST_AT_HAND
+                && let Some(piece) = exchange.data_at_hand()
+            {
                 prefetched.extend_from_slice(exchange.data(piece));
             }
         }
@@ -532,7 +601,52 @@ fn pool_name<'a>(url: &'a Url, via: Option<&ProxyServer>) -> Cow<'a, str> {
     }
 }
 
+/// A connection, by what is spoken on it.
+enum Spoken {
+    Http1(Conn),
+    Http2(Arc<Muxed>),
+}
+
+impl From<Error> for Failed {
+    /// Of a request that never came so far as to be sent.
+    fn from(error: Error) -> Self {
+        Failed { error, unanswered: false }
+    }
+}
+
 impl Inner {
+    /// Whether a connection to this URL's origin may turn out to be one that many requests share. What a proxy
+    /// forwards is HTTP/1.1.
+    fn may_share(&self, url: &Url, forwarded: bool) -> bool {
+        match self.options.http.version {
+            HttpVersion::Auto => url.scheme() == "https",
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2PriorKnowledge => !forwarded,
+        }
+    }
+
+    async fn speak(&self, conn: Conn, url: &Url, forwarded: bool) -> Result<Spoken> {
+        let is_http2 = match self.options.http.version {
+            HttpVersion::Auto => url.scheme() == "https" && conn.stream.speaks_http2(),
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2PriorKnowledge => !forwarded,
+        };
+        match is_http2 {
+            true => Ok(Spoken::Http2(Muxed::open(conn, url, &self.options).await?)),
+            false => Ok(Spoken::Http1(conn)),
+        }
+    }
+
+    /// The defaults as HTTP/2 carries them, made at the first request that needs them.
+    fn http2_defaults(&self) -> Result<&http::HeaderMap> {
+        if self.http2_defaults.get().is_none() {
+            let mut all = http::HeaderMap::new();
+            http2::request_fields(&mut all, &self.defaults)?;
+            let _ = self.http2_defaults.set(all);
+        }
+        self.http2_defaults.get().ok_or_else(Error::closed)
+    }
+
     fn store_cookies(&self, url: &Url, headers: &Headers) {
         if self.options.cookies.enabled && headers.contains("set-cookie") {
             let now = SystemTime::now();

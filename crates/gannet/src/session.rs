@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use gannet_core::cookie::Jar;
 use gannet_core::proxy::ProxyUrl;
@@ -82,6 +82,8 @@ pub(crate) struct Common {
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// The defaults as HTTP/2 carries them, once they were needed.
+    pub(crate) http2_defaults: OnceLock<http::HeaderMap>,
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     base: Option<Url>,
@@ -121,7 +123,9 @@ impl Session {
         jar.trust_loopback(options.cookies.secure_loopback);
         let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
-        let common = Common { options, connector, proxies, defaults, default_block, traces, base, keys, jar };
+        let http2_defaults = OnceLock::new();
+        let common =
+            Common { options, connector, proxies, defaults, default_block, http2_defaults, traces, base, keys, jar };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 

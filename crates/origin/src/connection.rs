@@ -22,6 +22,7 @@ use crate::body::Body;
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::digest::Nonces;
 use crate::faults::Attempts;
+use crate::http2;
 use crate::limited::Limiter;
 use crate::route::{self, Endpoint};
 use crate::stats::{Flight, Recorder, Stats};
@@ -66,6 +67,8 @@ pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) tls: Option<TlsAcceptor>,
+    /// How many requests a connection of HTTP/2 carries at once.
+    pub(crate) max_streams: u32,
 }
 
 impl Connection {
@@ -73,24 +76,35 @@ impl Connection {
     pub(crate) async fn serve(self, stream: TcpStream) {
         let _open = self.shared.recorder.connect(self.host);
         let cut = Arc::new(Cut::default());
+        let is_http2 = self.tls.is_none() && http2::begins_with_preface(&stream).await;
         let wire = Wire::new(stream, Arc::clone(&cut));
         match self.tls.clone() {
-            None => self.serve_http(wire, cut).await,
+            None => self.serve_http(wire, cut, is_http2).await,
             Some(acceptor) => {
                 // A client that does not like the certificate ends here.
                 if let Ok(stream) = acceptor.accept(wire).await {
-                    self.serve_http(stream, cut).await;
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    self.serve_http(stream, cut, is_http2).await;
                 }
             }
         }
     }
 
-    async fn serve_http<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, cut: Arc<Cut>) {
+    async fn serve_http<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, cut: Arc<Cut>, is_http2: bool) {
         let connection = Arc::new((self, cut));
         let service = service_fn(|request| {
             let connection = Arc::clone(&connection);
             async move { Ok::<_, Infallible>(answer(request, &connection.0, &connection.1).await) }
         });
+        if is_http2 {
+            let serving = pin!(http2::serve(stream, service, connection.0.max_streams));
+            tokio::select! {
+                biased;
+                () = connection.1.fired() => {}
+                () = serving => {}
+            }
+            return;
+        }
         let mut http = hyper::server::conn::http1::Builder::new();
         // Idle connections stay open: when they close is the client's affair, or a script's.
         http.header_read_timeout(None);
@@ -108,7 +122,8 @@ impl Connection {
 /// hyper drops it when the client goes away.
 async fn answer(request: Request<Incoming>, connection: &Connection, cut: &Arc<Cut>) -> Response<Body> {
     let arrived = Instant::now();
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    http2::as_http1(&mut head);
     let found = route::find(head.uri.path());
     let flight = begin(connection, found.as_ref().map(|(endpoint, _)| *endpoint), &head, arrived);
     let body = match collect(body).await {

@@ -3,6 +3,8 @@
 //! [`Origin`] answers httpbin's endpoints, a few cheap JSON ones and a set of
 //! injected faults, over HTTP and HTTPS, and counts what reached it.
 //! [`script::ScriptedServer`] plays raw bytes on a socket, for faults below HTTP.
+//! It speaks HTTP/1.1, and HTTP/2 to who asks for it: by ALPN over HTTPS, by its
+//! preface over HTTP.
 //! [`Proxy`] stands between a client and either.
 //! The HTTP side is hyper's server: an implementation apart from the client's,
 //! so that the two cannot share a mistake.
@@ -26,6 +28,7 @@ mod digest;
 mod echo;
 mod faults;
 mod form;
+mod http2;
 mod limited;
 mod origin;
 mod pages;

@@ -33,6 +33,7 @@ struct Bound {
     https: Vec<SocketAddr>,
     identity: Option<Identity>,
     shared: Arc<Shared>,
+    max_streams: u32,
 }
 
 /// Says where an origin listens, and starts it.
@@ -43,6 +44,7 @@ pub struct Builder {
     https_at: Vec<String>,
     identity: Option<Identity>,
     keep_urls: usize,
+    max_streams: u32,
 }
 
 impl Origin {
@@ -66,7 +68,14 @@ impl Origin {
 
     /// Starts from these choices: HTTP on a free port of 127.0.0.1, no HTTPS.
     pub fn builder() -> Builder {
-        Builder { http: Vec::new(), https: false, https_at: Vec::new(), identity: None, keep_urls: 10_000 }
+        Builder {
+            http: Vec::new(),
+            https: false,
+            https_at: Vec::new(),
+            identity: None,
+            keep_urls: 10_000,
+            max_streams: 200,
+        }
     }
 
     /// The first HTTP address.
@@ -187,6 +196,13 @@ impl Builder {
         self
     }
 
+    /// How many requests a connection of HTTP/2 carries at once. Default 200.
+    #[must_use]
+    pub fn max_streams(mut self, most: u32) -> Builder {
+        self.max_streams = most;
+        self
+    }
+
     /// Starts it on the current tokio runtime.
     ///
     /// # Errors
@@ -226,6 +242,7 @@ impl Builder {
             https: https.iter().map(|(addr, _)| *addr).collect(),
             identity,
             shared: Arc::new(Shared::new(names, self.keep_urls)),
+            max_streams: self.max_streams,
         };
         let listeners = http.into_iter().chain(https).map(|(_, listener)| listener).collect();
         Ok((bound.clone(), Server { listeners, bound }))
@@ -278,7 +295,7 @@ async fn accept(listener: TcpListener, host: usize, bound: Bound, mut stop: Stop
     let plain = bound.http.len();
     let (local, acceptor) = match bound.http.get(host) {
         Some(addr) => (*addr, None),
-        None => (bound.https[host - plain], bound.identity.as_ref().map(Identity::acceptor)),
+        None => (bound.https[host - plain], bound.identity.as_ref().map(Identity::acceptor_for_both)),
     };
     let mut open = JoinSet::new();
     loop {
@@ -291,7 +308,8 @@ async fn accept(listener: TcpListener, host: usize, bound: Bound, mut stop: Stop
                 Ok((stream, peer)) => {
                     let shared = Arc::clone(&bound.shared);
                     let tls = acceptor.clone();
-                    let connection = Connection { shared, host, local, peer, tls };
+                    let max_streams = bound.max_streams;
+                    let connection = Connection { shared, host, local, peer, tls, max_streams };
                     open.spawn(connection.serve(stream));
                 }
                 // Out of descriptors, most likely: some come back when connections end.

@@ -17,6 +17,7 @@
 //! # let _ = url; Ok(()) }
 //! ```
 
+pub mod frames;
 mod play;
 mod server;
 
@@ -40,6 +41,7 @@ pub struct Script {
 #[derive(Debug, Clone)]
 enum Step {
     Head,
+    Frame(u8),
     Body(usize),
     End,
     Send(Bytes),
@@ -71,6 +73,13 @@ impl Script {
     #[must_use]
     pub fn expect_body(self, len: usize) -> Script {
         self.then(Step::Body(len))
+    }
+
+    /// Reads frames of HTTP/2 until one of this type has come ([`frames`]). The client's preface before the first
+    /// one is passed over.
+    #[must_use]
+    pub fn expect_frame(self, kind: u8) -> Script {
+        self.then(Step::Frame(kind))
     }
 
     /// Reads until the peer closes its side.
@@ -158,6 +167,6 @@ impl Script {
     }
 
     fn reads(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Head | Step::Body(1..)))
+        self.steps.iter().any(|step| matches!(step, Step::Head | Step::Frame(_) | Step::Body(1..)))
     }
 }

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -20,7 +20,11 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone)]
 pub struct Identity {
     ca_pem: Arc<str>,
+    /// Certificate and key.
+    pem: Arc<(String, String)>,
     config: Arc<ServerConfig>,
+    /// The same, with HTTP/2 offered too.
+    both: Arc<ServerConfig>,
 }
 
 impl Identity {
@@ -57,13 +61,25 @@ impl Identity {
         &self.ca_pem
     }
 
+    /// The certificate and its key in PEM, to run some other server with.
+    pub fn pem(&self) -> (&str, &str) {
+        (&self.pem.0, &self.pem.1)
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 
+    /// As [`Identity::acceptor`], for servers that speak HTTP/2 too.
+    pub(crate) fn acceptor_for_both(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.both))
+    }
+
     fn make<S: AsRef<str>>(names: &[S], until_year: i32) -> io::Result<Identity> {
         let names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
-        let (ca_pem, chain, key) = sign(names, until_year).map_err(io::Error::other)?;
+        let (ca_pem, leaf, leaf_key) = sign(names, until_year).map_err(io::Error::other)?;
+        let pem = Arc::new((leaf.pem(), leaf_key.serialize_pem()));
+        let (chain, key) = (leaf.der().clone(), PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -72,7 +88,9 @@ impl Identity {
             .with_single_cert(vec![chain], key)
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Identity { ca_pem: ca_pem.into(), config: Arc::new(config) })
+        let mut both = config.clone();
+        both.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Identity { ca_pem: ca_pem.into(), pem, config: Arc::new(config), both: Arc::new(both) })
     }
 }
 
@@ -82,10 +100,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-type Leaf = rustls::pki_types::CertificateDer<'static>;
-
 /// The authority's PEM, the leaf and the leaf's key.
-fn sign(names: Vec<String>, until_year: i32) -> Result<(String, Leaf, PrivateKeyDer<'static>), rcgen::Error> {
+fn sign(names: Vec<String>, until_year: i32) -> Result<(String, Certificate, KeyPair), rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -104,6 +120,5 @@ fn sign(names: Vec<String>, until_year: i32) -> Result<(String, Leaf, PrivateKey
     leaf.not_after = date_time_ymd(until_year, 1, 1);
     let key = KeyPair::generate()?;
     let certificate = leaf.signed_by(&key, &issuer)?;
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    Ok((ca_pem, certificate.der().clone(), key))
+    Ok((ca_pem, certificate, key))
 }

@@ -143,6 +143,14 @@ impl GetArgs {
 }
 
 impl SaveArgs {
+    /// Whether the file may be gone on with, within this call or from an earlier one.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.remote_name
+            || self.remote_header_name
+            || self.continue_at.is_some()
+            || (self.retry > 0 && self.output.is_some())
+    }
+
     /// A path in the folder that was given.
     pub(crate) fn in_folder(&self, path: &Path) -> PathBuf {
         self.output_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))

@@ -68,6 +68,18 @@ pub(crate) struct NetworkArgs {
     #[arg(long, conflicts_with = "max_redirects")]
     pub(crate) no_follow: bool,
 
+    /// Speak HTTP/1.1 only
+    #[arg(long = "http1.1")]
+    pub(crate) http1: bool,
+
+    /// Offer HTTP/2 over https, and take HTTP/1.1 too: as without an option
+    #[arg(long, overrides_with = "http1")]
+    pub(crate) http2: bool,
+
+    /// Speak HTTP/2 only, over http too, without asking
+    #[arg(long, conflicts_with_all = ["http1", "http2"])]
+    pub(crate) http2_prior_knowledge: bool,
+
     /// Accept any certificate: anyone on the way can read and change everything
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,

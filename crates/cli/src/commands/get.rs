@@ -44,7 +44,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
-        tell(&exchange::request(&request, session.default_headers()));
+        tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
     }
     if let Some(target) = target {
         return save::download(session, request, target, args, &bar).await;

@@ -216,6 +216,9 @@ fn a_body_that_goes_to_a_file_shows_how_far_it_is_on_a_terminal_unless_told_not_
     let bar = shown(&["-o", &file]);
     assert!(bar.contains("received") && bar.contains("of 97.66 KiB"), "{bar:?}");
     assert_eq!(shown(&["-o", &file, "--silent"]), "");
+    std::fs::write(place.path("g.part"), "none of this").unwrap();
+    let bar = shown(&["-o", &place.name("g"), "--retry", "1", "-C", "-"]);
+    assert!(bar.contains("received") && bar.contains("of 97.66 KiB"), "{bar:?}");
     let server = ScriptedServer::start_blocking([answer("200 OK", "", &body)]).unwrap();
     assert_eq!(gannet(["get", "-#", "-o", &file, &server.url("/")]).assert_code(0).err, "", "no terminal, no bar");
 }

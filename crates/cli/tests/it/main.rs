@@ -8,6 +8,7 @@ mod failures;
 mod gannet;
 mod get;
 mod help;
+mod http2;
 mod input;
 mod limits;
 mod nginx;

@@ -10,29 +10,37 @@ use serde_json::Value;
 use super::gannet::{Place, gannet, rows_in, wait_until};
 
 /// An nginx of this test's own, stopped when dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
-    port: u16,
-    _place: Place,
+    pub(crate) port: u16,
+    pub(crate) place: Place,
 }
 
 impl Nginx {
     fn start() -> Nginx {
-        let place = Place::new();
-        let port = free_port();
+        let (place, port) = (Place::new(), free_port());
+        let server = format!(
+            "keepalive_requests 1000000;
+            server {{
+                listen 127.0.0.1:{port};
+                location /items/ {{ return 200 '{{\"uri\":\"$uri\"}}'; }}
+                location / {{ return 404 'nothing here'; }}
+            }}"
+        );
+        Nginx::run(place, port, &server)
+    }
+
+    /// Runs it with this in its `http` block; it answers at the port then.
+    pub(crate) fn run(place: Place, port: u16, http: &str) -> Nginx {
         let root = place.name("");
         let config = format!(
             "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
             events {{ worker_connections 4096; }}
             http {{
-                access_log off; default_type application/json; keepalive_requests 1000000;
+                access_log off; default_type application/json;
                 client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
                 uwsgi_temp_path {root}; scgi_temp_path {root};
-                server {{
-                    listen 127.0.0.1:{port};
-                    location /items/ {{ return 200 '{{\"uri\":\"$uri\"}}'; }}
-                    location / {{ return 404 'nothing here'; }}
-                }}
+                {http}
             }}"
         );
         let path = place.file("nginx.conf", &config);
@@ -46,7 +54,7 @@ impl Nginx {
             .spawn()
             .expect("nginx is not installed: run scripts/install-test-deps");
         wait_until("nginx answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Nginx { child, port, _place: place }
+        Nginx { child, port, place }
     }
 
     fn url(&self, path: &str) -> String {
@@ -62,7 +70,7 @@ impl Drop for Nginx {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

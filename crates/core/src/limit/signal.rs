@@ -17,7 +17,7 @@ pub enum Signal {
     LetIn,
     /// 500, 502 or 504: let in, and failed.
     Failed,
-    /// 429, or 503 with Retry-After: too much was asked.
+    /// 429, 503 with Retry-After, or ENHANCE_YOUR_CALM of HTTP/2: too much was asked.
     Refused {
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
@@ -32,6 +32,7 @@ impl Signal {
     /// What this outcome says.
     pub fn of(outcome: &Outcome) -> Signal {
         match (outcome.status, outcome.error) {
+            _ if outcome.throttled => Signal::Refused { retry_after: outcome.retry_after },
             (Some(429), _) => Signal::Refused { retry_after: outcome.retry_after },
             (Some(503), _) if outcome.retry_after.is_some() => Signal::Refused { retry_after: outcome.retry_after },
             (Some(503), _) => Signal::Troubled,
@@ -68,6 +69,8 @@ mod tests {
         ] {
             assert_eq!(Signal::of(&outcome.latency(fast)), wanted, "{outcome:?}");
         }
+        let calm = Outcome { throttled: true, ..Outcome::failure(ErrorKind::Connection) };
+        assert_eq!(Signal::of(&calm), Signal::Refused { retry_after: None });
         let cut = Outcome { error: Some(ErrorKind::Body), ..Outcome::response(200) };
         assert_eq!(Signal::of(&cut), Signal::LetIn);
     }

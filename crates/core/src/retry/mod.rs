@@ -90,6 +90,8 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// Whether the request may be sent twice: [`is_idempotent`], or it carries an Idempotency-Key.
     pub repeatable: bool,
+    /// Whether the server asked for less without a status: ENHANCE_YOUR_CALM of HTTP/2 (RFC 9113 §7).
+    pub throttled: bool,
     /// From the start of the attempt to the response head; `None` if none came or it is not known.
     pub latency: Option<Duration>,
     /// What the response's head declares ([`crate::limit::declared_limit`]).

@@ -285,7 +285,7 @@ impl Host {
     }
 
     fn teach_hedge(&mut self, outcome: &Outcome, now: Instant) {
-        let pushed_back = matches!(outcome.status, Some(429 | 503));
+        let pushed_back = outcome.throttled || matches!(outcome.status, Some(429 | 503));
         let care = self.care();
         let until = care.hold.filter(|hold| *hold > now).unwrap_or(now + HEDGE_PAUSE);
         let hedge = care.hedge.get_or_insert_default();

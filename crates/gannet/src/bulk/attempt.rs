@@ -109,6 +109,10 @@ impl Sender {
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
             }
         }
+        if let Some(error) = error {
+            facts.throttled = error.is_throttled();
+            facts.repeatable |= error.is_unprocessed();
+        }
         facts
     }
 

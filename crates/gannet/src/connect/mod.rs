@@ -16,7 +16,7 @@ use url::{Host, Url};
 
 use crate::alarm::later;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{HttpVersion, Options};
 use crate::pool::Conn;
 use crate::proxy::ProxyServer;
 use crate::trace::Steps;
@@ -53,7 +53,9 @@ impl<'a> Target<'a> {
 
 impl Connector {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let (tls, proxy_tls) = (TlsSetup::new(&options.tls)?, TlsSetup::new(&options.proxy.tls)?);
+        let tls = TlsSetup::new(&options.tls, options.http.version)?;
+        // What is said to a proxy is HTTP/1.1.
+        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
         Ok(Connector { dialer: Dialer::new(options), tls, proxy_tls })
     }
 

@@ -16,17 +16,19 @@ use url::Host;
 
 use super::stream::Stream;
 use crate::error::{Error, Result};
-use crate::options::Tls;
+use crate::options::{HttpVersion, Tls};
 
 pub(super) struct TlsSetup {
     extra_roots: Vec<CertificateDer<'static>>,
     accept_invalid: bool,
+    /// What is offered to the server (ALPN), first choice first.
+    protocols: &'static [&'static [u8]],
     config: OnceLock<std::result::Result<Arc<ClientConfig>, Arc<str>>>,
 }
 
 impl TlsSetup {
     /// Reads the extra roots at once, so that a bad one is an error of the session and not of every request.
-    pub(super) fn new(options: &Tls) -> Result<Self> {
+    pub(super) fn new(options: &Tls, version: HttpVersion) -> Result<Self> {
         let mut extra_roots = Vec::new();
         for (number, pem) in options.extra_roots.iter().enumerate() {
             let bad = |why: &str| Error::request(format!("tls.extra_roots[{number}]: {why}"));
@@ -41,7 +43,12 @@ impl TlsSetup {
             }
         }
         let accept_invalid = options.danger.accept_invalid_certs;
-        Ok(TlsSetup { extra_roots, accept_invalid, config: OnceLock::new() })
+        let protocols: &[&[u8]] = match version {
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2PriorKnowledge => &[b"h2"],
+        };
+        Ok(TlsSetup { extra_roots, accept_invalid, protocols, config: OnceLock::new() })
     }
 
     /// Shakes hands over any stream, as the client of this host.
@@ -64,7 +71,9 @@ impl TlsSetup {
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?);
-        Ok(Arc::new(builder.with_no_client_auth()))
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols = self.protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
     }
 
     fn verifier(&self, provider: Arc<CryptoProvider>) -> std::result::Result<Arc<dyn ServerCertVerifier>, String> {

@@ -3,6 +3,7 @@
 
 mod clock;
 mod http1;
+mod http2;
 mod watch;
 
 use std::ops::Range;
@@ -14,14 +15,18 @@ use gannet_core::h1::ResponseHead;
 
 pub(crate) use clock::Clock;
 pub(crate) use http1::Http1;
+pub(crate) use http2::{Asked, Http2};
 pub(crate) use watch::Watch;
 
 use crate::body::Kind;
 use crate::error::{Error, Result};
 use crate::timings::Marks;
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives where it is made")]
 pub(crate) enum Exchange {
     Http1(Http1),
+    /// Boxed: the room it takes would be carried by every request of HTTP/1.1.
+    Http2(Box<Http2>),
 }
 
 /// A failed exchange; `unanswered` where not one byte of a response had come and the connection was at fault.
@@ -35,6 +40,7 @@ impl Exchange {
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
         match self {
             Exchange::Http1(exchange) => exchange.poll_head(cx),
+            Exchange::Http2(exchange) => exchange.poll_head(cx),
         }
     }
 
@@ -42,6 +48,7 @@ impl Exchange {
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         match self {
             Exchange::Http1(exchange) => exchange.poll_data(cx),
+            Exchange::Http2(exchange) => exchange.poll_data(cx),
         }
     }
 
@@ -50,6 +57,7 @@ impl Exchange {
     pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
         match self {
             Exchange::Http1(exchange) => exchange.reclaim(body),
+            Exchange::Http2(exchange) => exchange.reclaim(body),
         }
     }
 
@@ -57,13 +65,15 @@ impl Exchange {
     pub(crate) fn expect_body(&mut self, length: Option<u64>) {
         match self {
             Exchange::Http1(exchange) => exchange.watch.expect_body(length),
+            Exchange::Http2(exchange) => exchange.watch.expect_body(length),
         }
     }
 
-    /// How many bytes have come that nobody has looked at yet.
+    /// How many bytes have come that nobody has looked at yet, at the most.
     pub(crate) fn at_hand(&self) -> usize {
         match self {
             Exchange::Http1(exchange) => exchange.at_hand(),
+            Exchange::Http2(exchange) => exchange.at_hand(),
         }
     }
 
@@ -71,6 +81,7 @@ impl Exchange {
     pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
         match self {
             Exchange::Http1(exchange) => exchange.data_at_hand(),
+            Exchange::Http2(exchange) => exchange.data_at_hand(),
         }
     }
 
@@ -78,6 +89,7 @@ impl Exchange {
     pub(crate) fn data(&self, range: Range<usize>) -> &[u8] {
         match self {
             Exchange::Http1(exchange) => exchange.data(range),
+            Exchange::Http2(exchange) => exchange.data(range),
         }
     }
 
@@ -85,6 +97,7 @@ impl Exchange {
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Exchange::Http1(exchange) => exchange.is_done(),
+            Exchange::Http2(exchange) => exchange.is_done(),
         }
     }
 
@@ -92,6 +105,7 @@ impl Exchange {
     pub(crate) fn trailers(&self) -> Option<&Headers> {
         match self {
             Exchange::Http1(exchange) => exchange.trailers(),
+            Exchange::Http2(exchange) => exchange.trailers(),
         }
     }
 
@@ -99,6 +113,7 @@ impl Exchange {
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
         match self {
             Exchange::Http1(exchange) => exchange.excuse(waited, move_total),
+            Exchange::Http2(exchange) => exchange.excuse(waited, move_total),
         }
     }
 
@@ -106,6 +121,7 @@ impl Exchange {
     pub(crate) fn marks(&self) -> &Marks {
         match self {
             Exchange::Http1(exchange) => &exchange.watch.marks,
+            Exchange::Http2(exchange) => &exchange.watch.marks,
         }
     }
 
@@ -114,6 +130,7 @@ impl Exchange {
     pub(crate) fn finish(self) -> Marks {
         match self {
             Exchange::Http1(exchange) => exchange.finish(),
+            Exchange::Http2(exchange) => exchange.finish(),
         }
     }
 }

@@ -29,6 +29,11 @@ impl Watch {
         }
     }
 
+    /// Whether anybody is told.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.tracer.is_some()
+    }
+
     /// So many bytes of the head left.
     pub(crate) fn on_head_sent(&self, bytes: u64) {
         self.tell(&Event::HeadSent { bytes });

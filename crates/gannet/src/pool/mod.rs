@@ -3,9 +3,11 @@
 //! lease that is dropped, at whatever moment, gives its slot to the next in line.
 //!
 //! An origin here is scheme, host and port. The pool opens nothing itself: a lease without a connection is the
-//! right to open one.
+//! right to open one. A lease on a connection of HTTP/2 is room for one request on it; others share it.
 
+mod lease;
 mod queue;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +20,12 @@ use tokio::time::Instant;
 
 use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
+use crate::http2::Muxed;
 use crate::timings::Opened;
-use queue::{OriginId, Queues};
+use lease::Held;
+pub(crate) use lease::Lease;
+use queue::{Closed, Grant, OriginId, Queues};
+use shared::Key;
 
 /// An open connection and what stays with it between requests.
 pub(crate) struct Conn {
@@ -45,14 +51,14 @@ pub(crate) struct Pool {
 }
 
 struct State {
-    queues: Queues<Conn, oneshot::Sender<Lease>>,
+    queues: Queues<Conn, oneshot::Sender<Lease>, Arc<Muxed>>,
     reaper: Option<AbortHandle>,
     closed: bool,
 }
 
 /// What a checkout gives.
 pub(crate) enum Checkout {
-    /// A slot, with an idle connection if there was one.
+    /// A slot, with an idle connection if there was one; or room on a shared connection.
     Now(Lease),
     /// A place in the line.
     Wait(Waiting),
@@ -64,7 +70,7 @@ pub(crate) enum Checkout {
 pub struct PoolStats {
     /// Sockets open or being opened.
     pub open: usize,
-    /// Those of them that carry no request.
+    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one.
     pub idle: usize,
     /// Requests that wait for a connection.
     pub waiting: usize,
@@ -84,35 +90,46 @@ impl Pool {
         Arc::new(Pool { state: Mutex::new(State { queues, reaper: None, closed: false }), idle_for })
     }
 
-    /// A connection, the right to open one, or a place in the line.
-    pub(crate) fn checkout(self: &Arc<Self>, origin: &str) -> Checkout {
+    /// A connection, room on a shared one, the right to open one, or a place in the line. `shares`: whether
+    /// connections of this origin may be shared, the same each time.
+    pub(crate) fn checkout(self: &Arc<Self>, origin: &str, shares: bool) -> Checkout {
         let now = Instant::now();
         let mut stale = Vec::new();
         let mut state = self.lock();
         if state.closed {
             return Checkout::Closed;
         }
-        let mut id = state.queues.intern(origin);
+        let mut id = state.queues.intern(origin, shares);
         while let Some(mut conn) = state.queues.take_idle(id) {
             if now.saturating_duration_since(conn.idle_since) < self.idle_for && conn.stream.is_quiet() {
                 drop(state);
-                return Checkout::Now(Lease { pool: Some(self.clone()), origin: id, conn: Some(conn) });
+                return Checkout::Now(self.lease(id, Held::Conn(conn)));
             }
             // Found dead before use: its slot is free again for whoever is next, which may be us.
             stale.push(conn);
             state.queues.on_closed(id);
-            id = state.queues.intern(origin);
+            id = state.queues.intern(origin, shares);
+        }
+        if let Some((key, muxed)) = if shares { state.queues.take_stream(id) } else { None } {
+            drop(state);
+            drop(stale);
+            return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
         }
         if let Some(evicted) = state.queues.open(id) {
             drop(state);
-            drop((evicted, stale));
-            return Checkout::Now(Lease { pool: Some(self.clone()), origin: id, conn: None });
+            drop(stale);
+            close_all(evicted);
+            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, failed: false }));
         }
         let (sender, receiver) = oneshot::channel();
         let ticket = state.queues.wait(id, sender);
         drop(state);
         drop(stale);
         Checkout::Wait(Waiting { receiver: Some(receiver), pool: self.clone(), ticket })
+    }
+
+    fn lease(self: &Arc<Self>, origin: OriginId, held: Held) -> Lease {
+        Lease { pool: Some(self.clone()), origin, held }
     }
 
     /// Closes every idle connection, turns away every waiter and all who come later.
@@ -122,8 +139,10 @@ impl Pool {
         let reaper = state.reaper.take();
         let idle = state.queues.take_all_idle();
         let waiters = state.queues.take_all_waiters();
+        state.queues.retire_all();
         drop(state);
-        drop((idle, waiters));
+        close_all(idle);
+        drop(waiters);
         if let Some(reaper) = reaper {
             reaper.abort();
         }
@@ -140,7 +159,9 @@ impl Pool {
     /// Closes idle connections to make descriptors free; how many.
     pub(crate) fn evict_idle(&self) -> usize {
         let idle = self.lock().queues.take_all_idle();
-        idle.len()
+        let count = idle.len();
+        close_all(idle);
+        count
     }
 
     fn put_back(self: &Arc<Self>, origin: OriginId, conn: Conn) {
@@ -152,11 +173,68 @@ impl Pool {
             return self.slot_freed(origin);
         }
         let refused = state.queues.on_returned(origin, conn);
-        if state.reaper.is_none() {
-            state.reaper = self.spawn_reaper();
-        }
+        self.ensure_reaper(&mut state);
         self.serve(state);
         drop(refused);
+    }
+
+    /// The connection in a slot turned out to be a shared one, or one for a single request at a time.
+    fn opened(self: &Arc<Self>, origin: OriginId, muxed: Option<&Arc<Muxed>>, led: bool) -> Option<Key> {
+        let mut state = self.lock();
+        let key = match muxed {
+            None => {
+                state.queues.on_single(origin);
+                None
+            }
+            Some(muxed) => {
+                let key = state.queues.on_shared(origin, muxed.clone(), muxed.limit(), led);
+                if state.closed {
+                    // Nobody else comes: closed behind this request.
+                    state.queues.retire_all();
+                }
+                Some(key)
+            }
+        };
+        self.serve(state);
+        key
+    }
+
+    /// A slot was given up before there was a connection in it.
+    fn unopened(self: &Arc<Self>, origin: OriginId, failed: bool) {
+        let mut state = self.lock();
+        state.queues.on_unopened(origin, failed);
+        self.serve(state);
+    }
+
+    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key) {
+        let mut state = self.lock();
+        let keep = !state.closed && !self.idle_for.is_zero();
+        let over = state.queues.on_stream_end(origin, key, keep, Instant::now());
+        if state.queues.stats().idle > 0 {
+            self.ensure_reaper(&mut state);
+        }
+        // Closed before the next in line may open another.
+        self.serve_closing(state, over);
+    }
+
+    /// What the server says of a shared connection now.
+    pub(crate) fn shared_changed(self: &Arc<Self>, place: Place, limit: usize, draining: bool) {
+        let mut state = self.lock();
+        let gone = state.queues.on_shared_change(place.origin, place.key, limit, draining);
+        self.serve_closing(state, gone);
+    }
+
+    /// A shared connection ended.
+    pub(crate) fn shared_lost(self: &Arc<Self>, place: Place) {
+        let mut state = self.lock();
+        let gone = state.queues.on_shared_lost(place.origin, place.key);
+        self.serve_closing(state, gone);
+    }
+
+    fn retire(self: &Arc<Self>, origin: OriginId, key: Key) {
+        let mut state = self.lock();
+        let gone = state.queues.retire(origin, key);
+        self.serve_closing(state, gone);
     }
 
     fn slot_freed(self: &Arc<Self>, origin: OriginId) {
@@ -165,19 +243,51 @@ impl Pool {
         self.serve(state);
     }
 
+    /// As [`Pool::serve`], where a shared connection has to be closed before: its socket makes room.
+    fn serve_closing(self: &Arc<Self>, state: MutexGuard<'_, State>, gone: Option<Closed<Conn, Arc<Muxed>>>) {
+        if let Some(Closed::Shared(muxed)) = &gone {
+            muxed.disconnect();
+        }
+        self.serve(state);
+        close_all(gone);
+    }
+
     /// Hands out what became free. A waiter that is gone costs a look, and the next one is served.
     fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut unwanted = Vec::new();
-        while let Some((origin, conn, sender)) = state.queues.next_grant() {
-            let lease = Lease { pool: Some(self.clone()), origin, conn };
+        while let Some((origin, grant, sender)) = state.queues.next_grant() {
+            for evicted in state.queues.take_evicted() {
+                // Under the lock, which is rare: the socket has to be closed before its slot is used.
+                if let Closed::Shared(muxed) = &evicted {
+                    muxed.disconnect();
+                    unwanted.push(evicted);
+                }
+            }
+            let held = match grant {
+                Grant::Open => Held::Slot { leads: state.queues.shares(origin), failed: false },
+                Grant::Conn(conn) => Held::Conn(conn),
+                Grant::Stream(key, muxed) => Held::Stream { key, muxed },
+            };
+            let lease = Lease { pool: Some(self.clone()), origin, held };
             if let Err(mut refused) = sender.send(lease) {
                 // Defused: dropping it under the lock would come back here.
                 refused.pool = None;
-                unwanted.extend(state.queues.take_back(origin, refused.conn.take()));
+                let grant = match refused.take() {
+                    Held::Conn(conn) => Grant::Conn(conn),
+                    Held::Stream { key, muxed } => Grant::Stream(key, muxed),
+                    Held::Slot { .. } | Held::Nothing => Grant::Open,
+                };
+                unwanted.extend(state.queues.take_back(origin, grant, Instant::now()));
             }
         }
         drop(state);
-        drop(unwanted);
+        close_all(unwanted);
+    }
+
+    fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
+        if state.reaper.is_none() {
+            state.reaper = self.spawn_reaper();
+        }
     }
 
     /// One task for the whole pool, alive only while something is idle; it holds the pool weakly.
@@ -203,59 +313,17 @@ async fn reap(pool: Weak<Pool>, idle_for: Duration) {
     loop {
         tokio::time::sleep_until(until).await;
         let Some(pool) = pool.upgrade() else { return };
-        let now = Instant::now();
+        let Some(expires) = Instant::now().checked_sub(idle_for) else { return };
         let mut state = pool.lock();
-        let (expired, next) =
-            state.queues.expire(|conn| later(conn.idle_since, idle_for) <= now, |conn| conn.idle_since);
+        let (expired, next) = state.queues.expire(expires, |conn| conn.idle_since);
         match next {
             Some(since) => until = later(since, idle_for),
             None => state.reaper = None,
         }
         drop(state);
-        drop(expired);
+        close_all(expired);
         if next.is_none() {
             return;
-        }
-    }
-}
-
-/// A slot of the pool, and the connection in it once there is one.
-/// Dropping it closes the connection and frees the slot; [`Lease::put_back`] keeps the connection for others.
-pub(crate) struct Lease {
-    pool: Option<Arc<Pool>>,
-    origin: OriginId,
-    conn: Option<Conn>,
-}
-
-impl Lease {
-    pub(crate) fn conn(&mut self) -> Option<&mut Conn> {
-        self.conn.as_mut()
-    }
-
-    pub(crate) fn fill(&mut self, conn: Conn) {
-        self.conn = Some(conn);
-    }
-
-    /// Gives up an idle connection that turned out unfit, and keeps the slot to open another.
-    pub(crate) fn discard(&mut self) {
-        self.conn = None;
-    }
-
-    /// The request is over and the connection may carry the next.
-    pub(crate) fn put_back(mut self) {
-        if let (Some(pool), Some(mut conn)) = (self.pool.take(), self.conn.take()) {
-            conn.idle_since = Instant::now();
-            pool.put_back(self.origin, conn);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // Closed first: the next in line may open a socket at once, and must not exceed the cap.
-        self.conn = None;
-        if let Some(pool) = self.pool.take() {
-            pool.slot_freed(self.origin);
         }
     }
 }
@@ -286,6 +354,22 @@ impl Drop for Waiting {
             drop(sender);
             // Dropped after the lock is free: a lease that was granted already gives its slot on.
             self.receiver = None;
+        }
+    }
+}
+
+/// Which shared connection is meant.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    origin: OriginId,
+    key: Key,
+}
+
+fn close_all(closed: impl IntoIterator<Item = Closed<Conn, Arc<Muxed>>>) {
+    for closed in closed {
+        match closed {
+            Closed::Conn(conn) => drop(conn),
+            Closed::Shared(muxed) => muxed.close(),
         }
     }
 }

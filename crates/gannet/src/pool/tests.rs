@@ -1,13 +1,24 @@
 //! The pool's invariants over random histories: never above a cap, first come first served, no slot ever lost.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use tokio::time::Instant;
 
-use super::queue::{OriginId, Queues, Ticket};
+use super::queue::{Closed, Grant, OriginId, Queues, Ticket};
+
+mod shared;
 
 const ORIGINS: usize = 4;
+
+/// A moment of the test's own time.
+fn moment(number: u64) -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *START + Duration::from_secs(number)
+}
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -54,7 +65,7 @@ struct Lease {
 
 /// The pool as a caller sees it, beside what must be true of it.
 struct World {
-    queues: Queues<Conn, Waiter>,
+    queues: Queues<Conn, Waiter, ()>,
     max: usize,
     max_per_origin: usize,
     leases: Vec<Lease>,
@@ -96,14 +107,14 @@ impl World {
             }
             Op::Expire(age) => {
                 let before = self.now.saturating_sub(*age);
-                let (gone, oldest) = self.queues.expire(|conn| conn.1 <= before, |conn| conn.1);
-                self.closed(&gone);
-                assert!(oldest.is_none_or(|oldest| oldest > before));
+                let (gone, oldest) = self.queues.expire(moment(before), |conn| moment(conn.1));
+                self.closed(gone);
+                assert!(oldest.is_none_or(|oldest| oldest > moment(before)));
                 assert_eq!(oldest.is_none(), self.idle.is_empty());
             }
             Op::EvictAll => {
                 let gone = self.queues.take_all_idle();
-                self.closed(&gone);
+                self.closed(gone);
                 assert!(self.idle.is_empty(), "an idle connection was lost");
             }
         }
@@ -111,13 +122,13 @@ impl World {
     }
 
     fn checkout(&mut self, origin: usize) {
-        let id = self.queues.intern(&format!("http://{origin}"));
+        let id = self.queues.intern(&format!("http://{origin}"), false);
         if let Some(conn) = self.queues.take_idle(id) {
             assert_eq!(self.idle.remove(&conn.0), Some(origin), "a connection of another origin, or one given twice");
             self.leases.push(Lease { origin, id, conn });
         } else if let Some(evicted) = self.queues.open(id) {
             assert_eq!(evicted.is_some(), self.leases.len() + self.idle.len() == self.max, "closed without need");
-            self.closed(evicted.as_slice());
+            self.closed(evicted);
             let conn = self.fresh();
             self.leases.push(Lease { origin, id, conn });
         } else {
@@ -146,7 +157,12 @@ impl World {
 
     /// Hands out grants, each to the first in line who can be served by it.
     fn serve(&mut self, mut to_nobody: bool) {
-        while let Some((id, conn, waiter)) = self.queues.next_grant() {
+        while let Some((id, grant, waiter)) = self.queues.next_grant() {
+            let conn = match grant {
+                Grant::Conn(conn) => Some(conn),
+                Grant::Open => None,
+                Grant::Stream(..) => panic!("nothing is shared here"),
+            };
             let place = self.waiting.iter().position(|(known, _)| *known == waiter).expect("granted to a stranger");
             let passed_over = self.waiting[..place]
                 .iter()
@@ -157,7 +173,8 @@ impl World {
                 assert_eq!(self.idle.remove(&conn.0), Some(waiter.1));
             }
             if std::mem::take(&mut to_nobody) {
-                let refused = self.queues.take_back(id, conn);
+                let grant = conn.map_or(Grant::Open, Grant::Conn);
+                let refused = self.queues.take_back(id, grant, moment(self.now));
                 match (conn, refused) {
                     (Some(conn), None) => {
                         self.idle.insert(conn.0, waiter.1);
@@ -177,8 +194,9 @@ impl World {
         (self.next, self.now)
     }
 
-    fn closed(&mut self, gone: &[Conn]) {
-        for conn in gone {
+    fn closed(&mut self, gone: impl IntoIterator<Item = Closed<Conn, ()>>) {
+        for closed in gone {
+            let Closed::Conn(conn) = closed else { panic!("nothing is shared here") };
             assert!(self.idle.remove(&conn.0).is_some(), "closed twice, or never idle");
         }
     }
@@ -226,7 +244,7 @@ impl World {
         }
         assert!(self.waiting.is_empty(), "waiters were left behind");
         let gone = self.queues.take_all_idle();
-        self.closed(&gone);
+        self.closed(gone);
         self.check();
         assert_eq!(self.queues.known_origins(), 0);
     }
@@ -247,10 +265,10 @@ proptest! {
 
 #[test]
 fn places_of_forgotten_origins_are_used_again() {
-    let mut queues: Queues<(), ()> = Queues::new(10, 10);
+    let mut queues: Queues<(), (), ()> = Queues::new(10, 10);
     let mut ids = VecDeque::new();
     for number in 0..10_000 {
-        let id = queues.intern(&format!("http://{number}"));
+        let id = queues.intern(&format!("http://{number}"), false);
         assert!(id < 10, "the table grows with every origin ever seen");
         assert_eq!(queues.open(id), Some(None));
         ids.push_back(id);
@@ -263,14 +281,14 @@ fn places_of_forgotten_origins_are_used_again() {
 
 #[test]
 fn a_place_in_line_of_a_forgotten_origin_disturbs_nobody() {
-    let mut queues: Queues<u8, char> = Queues::new(1, 1);
-    let a = queues.intern("a");
+    let mut queues: Queues<u8, char, ()> = Queues::new(1, 1);
+    let a = queues.intern("a", false);
     assert_eq!(queues.open(a), Some(None));
     let ticket = queues.wait(a, 'a');
     queues.on_closed(a);
-    assert_eq!(queues.next_grant(), Some((a, None, 'a')));
+    assert_eq!(queues.next_grant(), Some((a, Grant::Open, 'a')));
     queues.on_closed(a);
-    let b = queues.intern("b");
+    let b = queues.intern("b", false);
     assert_eq!(b, a, "the place is used again");
     assert_eq!(queues.open(b), Some(None));
     queues.wait(b, 'b');

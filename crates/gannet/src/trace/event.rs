@@ -130,6 +130,8 @@ pub enum Event<'a> {
 pub enum RetryReason {
     /// The server closed a kept connection while the request was on its way, and did not answer (RFC 9112 §9.3.1).
     StaleConnection,
+    /// The server did not look at it: it refused the stream, or closes the connection (RFC 9113 §8.7).
+    Unprocessed,
     /// The server asked who sends this, and is told (RFC 7616).
     Challenge,
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use super::server::Record;
-use super::{Script, Step};
+use super::{Script, Step, frames};
 use crate::wire::{Cut, Ending, Wire};
 
 /// The connection, with or without TLS.
@@ -47,6 +47,7 @@ impl Player<'_> {
     async fn step(&mut self, step: &Step) -> io::Result<bool> {
         match step {
             Step::Head => return self.read_head().await,
+            Step::Frame(kind) => return self.read_frames(*kind).await,
             Step::Body(len) => return self.read_body(*len).await,
             Step::End | Step::Hang => {
                 self.unused.clear();
@@ -91,6 +92,32 @@ impl Player<'_> {
             }
             if !self.read().await? {
                 return Ok(false);
+            }
+        }
+    }
+
+    /// Reads up to the end of the first frame of this type.
+    async fn read_frames(&mut self, kind: u8) -> io::Result<bool> {
+        if self.unused.is_empty() && !self.read().await? {
+            return Ok(false);
+        }
+        if self.unused.first() == Some(&b'P') && !self.read_body(frames::PREFACE.len()).await? {
+            return Ok(false);
+        }
+        loop {
+            while self.unused.len() < frames::HEAD {
+                if !self.read().await? {
+                    return Ok(false);
+                }
+            }
+            let length =
+                usize::from(self.unused[0]) << 16 | usize::from(self.unused[1]) << 8 | usize::from(self.unused[2]);
+            let found = self.unused[3];
+            if !self.read_body(frames::HEAD + length).await? {
+                return Ok(false);
+            }
+            if found == kind {
+                return Ok(true);
             }
         }
     }

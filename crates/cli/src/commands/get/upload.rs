@@ -49,7 +49,8 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     if let Some(show) = bar.of_upload() {
         builder = builder.on_upload(show);
     }
-    if let Some(show) = bar.of_download() {
+    // A file that is gone on with is shown whole, and not its last part alone.
+    if let Some(show) = bar.of_download().filter(|_| !args.save.goes_on()) {
         builder = builder.on_download(show);
     }
     builder.build().map_err(|error| usage(error.to_string()))

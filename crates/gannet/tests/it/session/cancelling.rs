@@ -131,6 +131,30 @@ async fn a_tls_handshake_can_be_dropped_at_every_poll() {
 }
 
 #[tokio::test]
+async fn requests_that_share_a_connection_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    for path in ["/bytes/300000", "/bytes/300000?chunked=1", "/redirect/2"] {
+        drop_at_every_poll(&origin, true, |session| {
+            let url = origin.https_url(path);
+            let (first, second) = (session.get(&url), session.get(&url));
+            Box::pin(async { tokio::try_join!(send_all(first), send_all(second)).map(|(a, b)| a + b) })
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_on_a_shared_connection_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    drop_at_every_poll(&origin, true, |session| {
+        let pieces = (0..40).map(|_| Ok(Bytes::from(vec![b'x'; 50_000])));
+        let body = Body::stream(futures_util::stream::iter(pieces), None);
+        Box::pin(send_all(session.put(origin.https_url("/anything")).body(body)))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_place_in_the_line_can_be_dropped_at_every_poll() {
     let origin = origin().await;
     drop_at_every_poll(&origin, false, |session| {

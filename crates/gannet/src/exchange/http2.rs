@@ -1,0 +1,451 @@
+//! One request and its response as a stream of a connection of HTTP/2 that others share. The connection has a task of
+//! its own; upload, download and deadlines are driven here, in the request's own future. Dropping the exchange before
+//! its end resets the stream (CANCEL) and leaves the connection to the others.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gannet_core::h1::{BodyFraming, HeadLimits, ProtocolError, RequestKind, ResponseHead, Version};
+use gannet_core::{ErrorKind, Headers, Phase};
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::alarm::Alarm;
+use crate::body::{Body, Kind, Source};
+use crate::error::{Error, Note, Result};
+use crate::exchange::{Clock, Failed, Watch};
+use crate::http2::from_map;
+use crate::pool::Lease;
+use crate::timings::Marks;
+
+pub(crate) struct Http2 {
+    response: Option<ResponseFuture>,
+    body: Option<RecvStream>,
+    outgoing: Option<Outgoing>,
+    /// A body that was not begun when the answer came.
+    unsent: Option<Source>,
+    /// What came last and was handed on.
+    piece: Bytes,
+    trailers: Option<Headers>,
+    done: bool,
+    kind: RequestKind,
+    /// What heads may still take of their limit: interim ones, the head itself and trailers together.
+    room: usize,
+    clock: Clock,
+    pub(crate) watch: Watch,
+    /// An error that came while nobody could be told.
+    broken: Option<Failed>,
+    alarm: Alarm,
+    /// Last: the stream is over before another may take its place.
+    lease: Lease,
+}
+
+/// What is asked: the head, and the body that goes with it.
+pub(crate) struct Asked<'a> {
+    pub(crate) head: http::Request<()>,
+    pub(crate) body: &'a mut Body,
+    /// Until when the body waits to be asked for (RFC 9110 §10.1.1).
+    pub(crate) held: Option<Instant>,
+}
+
+/// A body on its way out.
+struct Outgoing {
+    stream: SendStream<Bytes>,
+    source: Source,
+    /// What came from the source last and waits for room.
+    piece: Bytes,
+    /// Nothing comes from the source any more.
+    ended: bool,
+    held: Option<Pin<Box<Sleep>>>,
+}
+
+impl Outgoing {
+    fn new(stream: SendStream<Bytes>, body: &mut Kind, held: Option<Instant>) -> Self {
+        let held = held.map(|until| Box::pin(sleep_until(until)));
+        match body {
+            // Sent from where it is.
+            Kind::Bytes(bytes) => Outgoing { stream, source: Source::done(), piece: bytes.clone(), ended: true, held },
+            body => Outgoing { stream, source: Source::new(body), piece: Bytes::new(), ended: false, held },
+        }
+    }
+}
+
+impl Http2 {
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// The request was not sent, not even in part.
+    pub(crate) fn start(
+        lease: Lease,
+        asked: Asked<'_>,
+        limits: HeadLimits,
+        clock: Clock,
+        mut watch: Watch,
+    ) -> Result<Self, Failed> {
+        let Some(muxed) = lease.muxed().cloned() else {
+            return Err(Failed { error: Error::closed(), unanswered: false });
+        };
+        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD };
+        let size = if watch.is_traced() { size_of(asked.head.headers()) } else { 0 };
+        let is_empty = asked.body.length() == Some(0);
+        let sent = muxed.sender().send_request(asked.head, is_empty);
+        let (response, stream) = match sent {
+            Ok(sent) => sent,
+            Err(error) if error.is_io() || error.is_go_away() || error.is_reset() => {
+                lease.retire();
+                let message = "the connection takes no more requests";
+                let error = Error::new(ErrorKind::Connection, Phase::Send, message).with_source(error);
+                return Err(Failed { error: error.with_note(Note::Unprocessed), unanswered: false });
+            }
+            Err(error) => {
+                // Stream numbers run out after a billion requests; then the connection has to go.
+                lease.retire();
+                let error = Error::request("the request cannot be sent over HTTP/2").with_source(error);
+                return Err(Failed { error, unanswered: false });
+            }
+        };
+        let alarm = muxed.enter();
+        // Taken only now: a stream that can be sent once is still there for another connection before.
+        let outgoing = (!is_empty).then(|| Outgoing::new(stream, &mut asked.body.kind, asked.held));
+        watch.on_head_sent(size);
+        if is_empty {
+            watch.on_sent(clock.moved);
+        }
+        Ok(Http2 {
+            response: Some(response),
+            body: None,
+            outgoing,
+            unsent: None,
+            piece: Bytes::new(),
+            trailers: None,
+            done: false,
+            kind,
+            room: limits.max_bytes,
+            clock,
+            watch,
+            broken: None,
+            alarm,
+            lease,
+        })
+    }
+
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
+        self.poll_upload(cx)?;
+        let Some(response) = &mut self.response else { return Poll::Pending };
+        let mut released = false;
+        // Taken one by one: an endless row of them is an endless head.
+        while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+            if from_map(interim.headers(), &mut self.room).is_err() || take(&mut self.room, STATUS_LINE).is_err() {
+                return Poll::Ready(Err(self.broke_rule(ProtocolError::HeadTooLarge, Phase::Head)));
+            }
+            if interim.status() == StatusCode::CONTINUE
+                && let Some(out) = &mut self.outgoing
+            {
+                out.held = None;
+            }
+            self.clock.moved = Instant::now();
+            self.watch.on_first_byte(self.clock.moved);
+            released = true;
+        }
+        if released {
+            self.poll_upload(cx)?;
+        }
+        let Some(response) = &mut self.response else { return Poll::Pending };
+        match Pin::new(response).poll(cx) {
+            Poll::Ready(Ok(response)) => {
+                self.response = None;
+                self.moved();
+                self.watch.on_first_byte(self.clock.moved);
+                if let Some(out) = self.outgoing.take_if(|out| out.held.is_some()) {
+                    self.unsent = Some(out.source);
+                }
+                let head = self.on_head(response);
+                Poll::Ready(head.map_err(|error| self.broke_rule(error, Phase::Head)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Phase::Head))),
+            Poll::Pending => {
+                let failed = self.poll_deadlines(cx, Phase::Head);
+                failed.map(Err)
+            }
+        }
+    }
+
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
+        if self.done {
+            return Poll::Ready(Ok(None));
+        }
+        if let Some(failed) = self.broken.take() {
+            return Poll::Ready(Err(failed.error));
+        }
+        match self.poll_upload(cx).and_then(|()| self.poll_body(cx)) {
+            Ok(Poll::Ready(Some(length))) => Poll::Ready(Ok(Some(0..length))),
+            Ok(Poll::Ready(None)) => Poll::Ready(Ok(None)),
+            Ok(Poll::Pending) => self.poll_deadlines(cx, Phase::Body).map(|failed| Err(failed.error)),
+            Err(failed) => Poll::Ready(Err(failed.error)),
+        }
+    }
+
+    /// The next piece into `self.piece`, and its length; `None` at the end of body and trailers.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<Option<usize>>, Failed> {
+        loop {
+            let Some(body) = &mut self.body else { return Ok(Poll::Ready(None)) };
+            match body.poll_data(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    // Whoever asked has room for it: more may come in its place.
+                    let _ = body.flow_control().release_capacity(piece.len());
+                    self.moved();
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    self.watch.on_received(piece.len());
+                    self.piece = piece;
+                    return Ok(Poll::Ready(Some(self.piece.len())));
+                }
+                Poll::Ready(Some(Err(error))) => return Err(self.failed(error, Phase::Body)),
+                Poll::Ready(None) => {}
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+            let trailers = match body.poll_trailers(cx) {
+                Poll::Ready(Ok(trailers)) => trailers,
+                Poll::Ready(Err(error)) => return Err(self.failed(error, Phase::Body)),
+                Poll::Pending => return Ok(Poll::Pending),
+            };
+            if let Some(map) = trailers {
+                let trailers = from_map(&map, &mut self.room).map_err(|error| self.broke_rule(error, Phase::Body))?;
+                self.trailers = Some(without_framing(trailers));
+            }
+            self.done = true;
+            return Ok(Poll::Ready(None));
+        }
+    }
+
+    /// A piece of body that is at hand already. An error is told by the next poll that may wait.
+    pub(crate) fn data_at_hand(&mut self) -> Option<Range<usize>> {
+        if self.done || self.broken.is_some() {
+            return None;
+        }
+        match self.poll_body(&mut Context::from_waker(Waker::noop())) {
+            Ok(Poll::Ready(length)) => length.map(|length| 0..length),
+            Ok(Poll::Pending) => None,
+            Err(failed) => {
+                self.broken = Some(failed);
+                None
+            }
+        }
+    }
+
+    /// What is at hand is known only piece by piece: a small body is looked for.
+    pub(crate) fn at_hand(&self) -> usize {
+        SMALL_BODY
+    }
+
+    pub(crate) fn data(&self, range: Range<usize>) -> &[u8] {
+        &self.piece[range]
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub(crate) fn trailers(&self) -> Option<&Headers> {
+        self.trailers.as_ref()
+    }
+
+    /// Whether the answer came before the body was begun; a one-time stream is then back in the body.
+    pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
+        let Some(source) = self.unsent.take() else { return false };
+        if let Kind::Once { stream, .. } = body {
+            *stream = source.into_stream();
+        }
+        true
+    }
+
+    pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
+        self.clock.excuse(waited, move_total);
+    }
+
+    /// Ends the exchange: the place on the connection is free for another.
+    pub(crate) fn finish(mut self) -> Marks {
+        self.watch.finish(self.clock.moved)
+    }
+
+    fn on_head(&mut self, response: http::Response<RecvStream>) -> Result<ResponseHead, ProtocolError> {
+        let (parts, body) = response.into_parts();
+        take(&mut self.room, STATUS_LINE)?;
+        let headers = from_map(&parts.headers, &mut self.room)?;
+        let status = parts.status;
+        let framing = if self.kind.head || status == 204 || status == 304 {
+            BodyFraming::None
+        } else if body.is_end_stream() {
+            BodyFraming::Length(0)
+        } else {
+            length(&parts.headers).map_or(BodyFraming::Chunked, BodyFraming::Length)
+        };
+        // What comes behind such a head is nobody's: the stream is reset with it.
+        self.done = framing == BodyFraming::None || body.is_end_stream();
+        self.body = (!self.done).then_some(body);
+        Ok(ResponseHead { version: Version::Http2, status, reason: None, headers, framing, persists: true })
+    }
+
+    fn moved(&mut self) {
+        self.clock.moved = Instant::now();
+    }
+
+    /// Sends what the windows allow. That the server takes no more is no failure: its answer counts. Only a body that
+    /// cannot be read on our side ends the exchange at once.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
+        while let Some(out) = &mut self.outgoing {
+            if let Some(held) = &mut out.held {
+                if held.as_mut().poll(cx).is_pending() {
+                    return Ok(());
+                }
+                out.held = None;
+            }
+            if out.piece.is_empty() {
+                let mut piece = Vec::new();
+                match out.source.poll_piece(cx, &mut piece) {
+                    Poll::Ready(Ok(true)) => out.piece = piece.into(),
+                    Poll::Ready(Ok(false)) => {
+                        let _ = out.stream.send_data(Bytes::new(), true);
+                        self.outgoing = None;
+                        self.moved();
+                        self.watch.on_sent(self.clock.moved);
+                    }
+                    Poll::Ready(Err(error)) => {
+                        let error =
+                            Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
+                        return Err(Failed { error, unanswered: false });
+                    }
+                    Poll::Pending => return Ok(()),
+                }
+                continue;
+            }
+            out.stream.reserve_capacity(out.piece.len());
+            let mut room = out.stream.capacity();
+            if room == 0 {
+                match out.stream.poll_capacity(cx) {
+                    Poll::Ready(Some(Ok(more))) => room = more,
+                    Poll::Ready(Some(Err(_)) | None) => {
+                        self.outgoing = None;
+                        return Ok(());
+                    }
+                    Poll::Pending => return Ok(()),
+                }
+            }
+            let piece = out.piece.split_to(room.min(out.piece.len()));
+            let (last, length) = (out.piece.is_empty() && out.ended, piece.len());
+            if out.stream.send_data(piece, last).is_err() || last {
+                self.outgoing = None;
+            }
+            self.moved();
+            self.watch.on_body_sent(length as u64);
+            if last {
+                self.watch.on_sent(self.clock.moved);
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
+        let error = match self.clock.poll(&mut self.alarm, cx, phase) {
+            Poll::Ready(error) => error,
+            Poll::Pending => return Poll::Pending,
+        };
+        // Hardly a byte for anyone in all that time: the next ones should not wait for it too.
+        let limit = self.clock.read.unwrap_or_default();
+        let silent = self.lease.muxed().is_some_and(|muxed| muxed.silent_for() >= limit / 2);
+        if error.kind() == ErrorKind::TimeoutRead && silent {
+            self.lease.retire();
+        }
+        Poll::Ready(Failed { error, unanswered: false })
+    }
+
+    fn broke_rule(&self, error: ProtocolError, phase: Phase) -> Failed {
+        Failed { error: Error::new(ErrorKind::Protocol, phase, error.to_string()), unanswered: false }
+    }
+
+    /// What an error of the stream or of its connection means for this request.
+    fn failed(&self, error: h2::Error, phase: Phase) -> Failed {
+        let broken = if phase == Phase::Body { ErrorKind::Body } else { ErrorKind::Connection };
+        let reason = error.reason().unwrap_or(Reason::NO_ERROR);
+        let muxed = self.lease.muxed();
+        let new = |kind, message: &'static str| Error::new(kind, phase, message);
+        let mut unanswered = false;
+        let failure = if error.is_io() {
+            self.lease.retire();
+            let silent = muxed.is_some_and(|muxed| muxed.has_unanswered_ping());
+            unanswered = phase == Phase::Head && !silent;
+            match (phase, silent) {
+                (_, true) => new(broken, "the server did not answer a ping"),
+                (Phase::Body, _) => new(broken, "connection broken before the body was whole"),
+                _ => new(broken, "connection broken before the response"),
+            }
+        } else if error.is_remote() && reason == Reason::ENHANCE_YOUR_CALM {
+            new(broken, "the server asks for less (ENHANCE_YOUR_CALM)").with_note(Note::Throttled)
+        } else if error.is_remote() && error.is_go_away() {
+            // Told only to streams above the last one that the server looked at (RFC 9113 §6.8).
+            self.lease.retire();
+            new(broken, "the server closes the connection and did not look at the request").with_note(Note::Unprocessed)
+        } else if error.is_remote() && reason == Reason::REFUSED_STREAM {
+            new(broken, "the server refused the stream").with_note(Note::Unprocessed)
+        } else if error.is_remote() {
+            match (phase, reason) {
+                (Phase::Head, Reason::HTTP_1_1_REQUIRED) => {
+                    new(ErrorKind::Protocol, "the server wants HTTP/1.1 for this request (option http.version)")
+                }
+                (Phase::Head, Reason::PROTOCOL_ERROR) => new(ErrorKind::Protocol, "the server reset the stream"),
+                _ => new(broken, "the server reset the stream"),
+            }
+        } else if error.is_go_away() {
+            // Who of those that shared the connection was to blame nobody can tell.
+            let kind = if muxed.is_none_or(|muxed| muxed.is_alone()) { ErrorKind::Protocol } else { broken };
+            self.lease.retire();
+            new(kind, "the connection was given up: the server broke the rules of HTTP/2")
+        } else if phase == Phase::Body {
+            new(ErrorKind::Body, "the body is not what its head announced")
+        } else {
+            new(ErrorKind::Protocol, "malformed response, or a head that is too large")
+        };
+        Failed { error: failure.with_source(error), unanswered }
+    }
+}
+
+impl Drop for Http2 {
+    fn drop(&mut self) {
+        if let Some(muxed) = self.lease.muxed() {
+            muxed.leave(std::mem::take(&mut self.alarm));
+        }
+    }
+}
+
+/// Bodies up to this size are looked for together with their head.
+const SMALL_BODY: usize = 64 << 10;
+/// A status line of HTTP/1.1 would take about so much of a head.
+const STATUS_LINE: usize = 16;
+
+fn take(room: &mut usize, size: usize) -> Result<(), ProtocolError> {
+    *room = room.checked_sub(size).ok_or(ProtocolError::HeadTooLarge)?;
+    Ok(())
+}
+
+/// The announced length; that repeated ones agree the frames' reader has seen to.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn size_of(fields: &HeaderMap) -> u64 {
+    fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() as u64
+}
+
+/// RFC 9110 §6.5.1: what a trailer may not say.
+fn without_framing(mut trailers: Headers) -> Headers {
+    trailers.retain(|name, _| !["content-length", "transfer-encoding"].contains(&name));
+    trailers
+}

@@ -1,0 +1,203 @@
+//! One connection of HTTP/2, shared by many requests. The frames are the `h2` crate's; here stands how a connection is
+//! set up, who drives it ([`drive`]) and what the pool and the requests need to know of it.
+//!
+//! A task of its own drives each connection. It is owned by the pool: [`Muxed::close`] closes the socket at once,
+//! whatever the task is doing, and ends the task.
+
+mod drive;
+mod fields;
+mod io;
+mod ping;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gannet_core::{ErrorKind, Phase};
+use h2::client::{Connection, SendRequest};
+use http::uri::Authority;
+use tokio::task::AbortHandle;
+use url::Url;
+
+use crate::alarm::Alarm;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::pool::{self, Place, Pool};
+use crate::timings::Opened;
+use drive::Drive;
+pub(crate) use fields::{Target, from_map, request_fields, uri};
+use io::{Heard, ReadAhead};
+use ping::Pings;
+
+/// What a server is taken to allow until it says so. No server says just this, so that its SETTINGS are seen to have
+/// come when it changes.
+const ASSUMED_STREAMS: usize = 101;
+/// All streams together may have so much on its way to us: each is held by its own window, and one that is not read
+/// stops none of the others.
+const CONNECTION_WINDOW: u32 = 1 << 30;
+/// What one request's body may have on its way out.
+const SEND_BUFFER: usize = 256 << 10;
+/// Frames for streams that we gave up are ignored for so many of them, and so long: a server that answers late is no
+/// reason to end the connection.
+const FORGOTTEN_STREAMS: usize = 1024;
+/// Small DATA frames that nobody reads may cost so much beyond their content (RUSTSEC-2026-0258).
+const SMALL_FRAMES: usize = 4 << 20;
+
+type Conn = Connection<ReadAhead, Bytes>;
+
+/// A connection and what its requests share.
+pub(crate) struct Muxed {
+    sender: SendRequest<Bytes>,
+    authority: Authority,
+    scheme_is_https: bool,
+    opened: Arc<Opened>,
+    /// None once it is over. Held while the connection is driven, and to close it.
+    conn: Mutex<Option<Box<Conn>>>,
+    task: OnceLock<AbortHandle>,
+    heard: Arc<Heard>,
+    /// Requests on it now, and ever.
+    streams: AtomicUsize,
+    served: AtomicU32,
+    /// How many requests it carried when it broke.
+    lost: AtomicUsize,
+    /// The server's SETTINGS have come.
+    settled: AtomicBool,
+    pings: Option<(Duration, Duration)>,
+    unanswered_ping: AtomicBool,
+    /// Timers of requests that are over: each is set only when it fires too early.
+    alarms: Mutex<Vec<Alarm>>,
+}
+
+impl Muxed {
+    /// Speaks HTTP/2 on this connection: sends the preface, and waits for nothing.
+    ///
+    /// # Errors
+    /// Kind `connect` where the connection was lost meanwhile.
+    pub(crate) async fn open(conn: pool::Conn, url: &Url, options: &Options) -> Result<Arc<Self>> {
+        let target = Target::of(url)?;
+        let heard = Arc::new(Heard::new());
+        let io = ReadAhead::new(conn.stream, heard.clone());
+        let head = u32::try_from(options.response.max_head).unwrap_or(u32::MAX);
+        let handshake = h2::client::Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(ASSUMED_STREAMS)
+            .initial_window_size(options.http.stream_window.clamp(1, MAX_WINDOW))
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(head)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_concurrent_reset_streams(FORGOTTEN_STREAMS)
+            .data_frame_budget(SMALL_FRAMES)
+            .handshake(io);
+        let (sender, connection) = handshake.await.map_err(|error| {
+            let message = "connection lost before the first request";
+            Error::new(ErrorKind::Connect, Phase::Connect, message).with_source(error)
+        })?;
+        Ok(Arc::new(Muxed {
+            sender,
+            authority: target.authority,
+            scheme_is_https: url.scheme() == "https",
+            opened: conn.opened,
+            conn: Mutex::new(Some(Box::new(connection))),
+            task: OnceLock::new(),
+            heard,
+            streams: AtomicUsize::new(0),
+            served: AtomicU32::new(0),
+            lost: AtomicUsize::new(0),
+            settled: AtomicBool::new(false),
+            pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
+            unanswered_ping: AtomicBool::new(false),
+            alarms: Mutex::default(),
+        }))
+    }
+
+    /// Starts the task that drives it.
+    pub(crate) fn drive(self: &Arc<Self>, pool: Weak<Pool>, place: Place) {
+        let pings = self.pings.and_then(|(interval, timeout)| {
+            let pingpong = self.lock().as_mut()?.ping_pong()?;
+            Some(Pings::new(pingpong, interval, timeout))
+        });
+        let task = tokio::spawn(Drive::new(self.clone(), pool, place, pings));
+        let _ = self.task.set(task.abort_handle());
+    }
+
+    /// Closes the socket, at once.
+    pub(crate) fn disconnect(&self) {
+        let conn = self.lock().take();
+        drop(conn);
+    }
+
+    /// Closes the socket and ends the task.
+    pub(crate) fn close(&self) {
+        self.disconnect();
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    pub(crate) fn sender(&self) -> SendRequest<Bytes> {
+        self.sender.clone()
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme_is_https
+    }
+
+    /// How many requests it is taken to carry at once.
+    pub(crate) fn limit(&self) -> usize {
+        ASSUMED_STREAMS - 1
+    }
+
+    /// Counts one more request: how many there were before.
+    pub(crate) fn count_request(&self) -> u32 {
+        self.served.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How the connection came to be.
+    pub(crate) fn opened(&self) -> &Arc<Opened> {
+        &self.opened
+    }
+
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self) -> Alarm {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        self.alarms.lock().ok().and_then(|mut alarms| alarms.pop()).unwrap_or_default()
+    }
+
+    pub(crate) fn leave(&self, alarm: Alarm) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+        if let Ok(mut alarms) = self.alarms.lock() {
+            alarms.push(alarm);
+        }
+    }
+
+    /// For how long nothing has come on the connection, for whichever request.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.heard.silent_for()
+    }
+
+    /// Whether a broken rule can be held against the one request that saw it: there was no other, or the server
+    /// never spoke HTTP/2.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.settled.load(Ordering::Relaxed) || self.lost.load(Ordering::Relaxed).max(self.streams()) <= 1
+    }
+
+    /// Whether it was given up because a ping was not answered.
+    pub(crate) fn has_unanswered_ping(&self) -> bool {
+        self.unanswered_ping.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Conn>>> {
+        self.conn.lock().expect("invariant: nothing panics while a connection is driven")
+    }
+}
+
+/// RFC 9113 §6.9.1: the largest window.
+const MAX_WINDOW: u32 = (1 << 31) - 1;

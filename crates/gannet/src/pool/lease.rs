@@ -1,0 +1,136 @@
+//! What a request holds of the pool: a slot, the connection in it once there is one, or room on a shared connection.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::queue::OriginId;
+use super::shared::Key;
+use super::{Conn, Place, Pool};
+use crate::http2::Muxed;
+use crate::timings::Opened;
+
+/// A slot of the pool, and the connection in it once there is one; or room for one request on a shared connection.
+/// Dropping it closes the connection and frees the slot, or makes the room free for others;
+/// [`Lease::put_back`] keeps the connection for others.
+pub(crate) struct Lease {
+    pub(super) pool: Option<Arc<Pool>>,
+    pub(super) origin: OriginId,
+    pub(super) held: Held,
+}
+
+pub(super) enum Held {
+    /// The right to open a connection. Who leads, others may wait for: `failed` tells them that the server was at
+    /// fault.
+    Slot {
+        leads: bool,
+        failed: bool,
+    },
+    Conn(Conn),
+    Stream {
+        key: Key,
+        muxed: Arc<Muxed>,
+    },
+    Nothing,
+}
+
+impl Lease {
+    /// The connection that is all ours.
+    pub(crate) fn conn(&mut self) -> Option<&mut Conn> {
+        match &mut self.held {
+            Held::Conn(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// The connection that is shared with others.
+    pub(crate) fn muxed(&self) -> Option<&Arc<Muxed>> {
+        match &self.held {
+            Held::Stream { muxed, .. } => Some(muxed),
+            _ => None,
+        }
+    }
+
+    /// Counts a request on the connection: how many it has carried before, and how it came to be.
+    pub(crate) fn count_request(&mut self) -> Option<(u32, &Arc<Opened>)> {
+        match &mut self.held {
+            Held::Conn(conn) => {
+                conn.served += 1;
+                Some((conn.served - 1, &conn.opened))
+            }
+            Held::Stream { muxed, .. } => Some((muxed.count_request(), muxed.opened())),
+            Held::Slot { .. } | Held::Nothing => None,
+        }
+    }
+
+    pub(crate) fn fill(&mut self, conn: Conn) {
+        if let Held::Slot { leads: true, .. } = self.held
+            && let Some(pool) = &self.pool
+        {
+            pool.opened(self.origin, None, true);
+        }
+        self.held = Held::Conn(conn);
+    }
+
+    /// The connection turned out to be a shared one: others may use it from now on, and this request does.
+    pub(crate) fn share(&mut self, muxed: Arc<Muxed>) {
+        let Some(pool) = &self.pool else { return };
+        let led = matches!(self.held, Held::Slot { leads: true, .. });
+        if let Some(key) = pool.opened(self.origin, Some(&muxed), led) {
+            muxed.drive(Arc::downgrade(pool), Place { origin: self.origin, key });
+            self.held = Held::Stream { key, muxed };
+        }
+    }
+
+    /// The slot got no connection, by the server's fault: dropping the lease then tells those who wait for it.
+    pub(crate) fn connect_failed(&mut self) {
+        if let Held::Slot { failed, .. } = &mut self.held {
+            *failed = true;
+        }
+    }
+
+    /// Gives up an idle connection that turned out unfit, and keeps the slot to open another.
+    pub(crate) fn discard(&mut self) {
+        self.held = Held::Slot { leads: false, failed: false };
+    }
+
+    /// The shared connection turned out unfit for further requests; ours may go on.
+    pub(crate) fn retire(&self) {
+        if let (Some(pool), Held::Stream { key, .. }) = (&self.pool, &self.held) {
+            pool.retire(self.origin, *key);
+        }
+    }
+
+    /// The request is over and the connection may carry the next.
+    pub(crate) fn put_back(mut self) {
+        match self.take() {
+            Held::Conn(mut conn) => {
+                if let Some(pool) = self.pool.take() {
+                    conn.idle_since = Instant::now();
+                    pool.put_back(self.origin, conn);
+                }
+            }
+            other => self.held = other,
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Held {
+        std::mem::replace(&mut self.held, Held::Nothing)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let held = self.take();
+        let Some(pool) = self.pool.take() else { return };
+        match held {
+            Held::Stream { key, .. } => pool.stream_ended(self.origin, key),
+            Held::Slot { leads: true, failed } => pool.unopened(self.origin, failed),
+            other => {
+                // Closed first: the next in line may open a socket at once, and must not exceed the cap.
+                drop(other);
+                pool.slot_freed(self.origin);
+            }
+        }
+    }
+}

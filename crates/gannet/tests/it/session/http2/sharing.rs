@@ -1,0 +1,224 @@
+//! Many requests on one connection: when there is one more, who waits, and what a dropped request leaves.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use gannet::ErrorKind;
+use tokio::sync::Notify;
+
+use super::*;
+
+async fn origin_of(max_streams: u32) -> Origin {
+    Origin::builder().https(true).max_streams(max_streams).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn concurrent_requests_to_an_unknown_origin_share_one_connect() {
+    let origin = origin().await;
+    let session = offering(&origin);
+    let requests = (0..90).map(|id| json_of(session.get(origin.https_url(&format!("/items/{id}?delay=0.01")))));
+    for (id, item) in in_time(join_all(requests)).await.into_iter().enumerate() {
+        assert_eq!(item["id"], id);
+    }
+    assert_eq!(connections(&origin.stats()), (1, 1));
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+async fn json_of(request: gannet::RequestBuilder) -> Value {
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn where_the_server_chooses_http1_each_opens_its_own() {
+    let identity = gannet_origin::Identity::for_names(&["127.0.0.1"]).unwrap();
+    let all_there = Arc::new(tokio::sync::Barrier::new(5));
+    let script = Script::new().expect_head().meet(&all_there).send(OK).repeated();
+    let server = ScriptedServer::start_tls([script], &identity).await.unwrap();
+    let session = session(|options| options.tls.extra_roots = vec![identity.ca_pem().to_owned()]);
+    let requests = (0..5).map(|_| session.get(server.url("/")).send());
+    assert!(in_time(join_all(requests)).await.iter().all(Result::is_ok));
+    assert_eq!((server.connections(), session.pool_stats()), (5, pool(5, 5, 0)));
+}
+
+#[tokio::test]
+async fn a_failed_connect_is_not_waited_for_by_the_others() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let session = speaking(|_| {});
+    let requests = (0..20).map(|_| session.get(format!("http://{addr}/")).send());
+    for result in in_time(join_all(requests)).await {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Connect);
+    }
+    assert_eq!(session.pool_stats(), pool(0, 0, 0));
+}
+
+#[tokio::test]
+async fn who_leads_a_connect_and_is_dropped_lets_the_next_one_lead() {
+    let go = Arc::new(Notify::new());
+    let first = begun(&[]).wait_for(&go).hang();
+    let second = asked(&[]).send(frames::answer(1, "200", "ok")).hang();
+    // The first connection never gets so far: the one who opens it gives up before.
+    let server = ScriptedServer::start_with(move |nth| if nth == 0 { first.clone() } else { second.clone() }).await;
+    let server = server.unwrap();
+    let session = speaking(|options| options.connections.max = 1);
+    let mut lead = Box::pin(session.get(server.url("/lead")).send());
+    assert!(poll_once(&mut lead).await.is_none());
+    let mut follow = Box::pin(session.get(server.url("/follow")).send());
+    assert!(poll_once(&mut follow).await.is_none());
+    assert_eq!(session.pool_stats(), pool(1, 0, 1));
+    drop(lead);
+    assert!(in_time(follow).await.unwrap().ok());
+}
+
+#[tokio::test]
+async fn more_connections_are_opened_when_streams_run_out_and_never_more_than_the_cap() {
+    let origin = origin_of(4).await;
+    let session = session(|options| {
+        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        options.connections.max_per_host = Some(3);
+    });
+    json_of(session.get(origin.https_url("/items/0"))).await;
+    let requests = (0..60).map(|id| json_of(session.get(origin.https_url(&format!("/items/{id}?delay=0.02")))));
+    for (id, item) in in_time(join_all(requests)).await.into_iter().enumerate() {
+        assert_eq!(item["id"], id);
+    }
+    let stats = origin.stats();
+    assert_eq!(connections(&stats), (3, 3));
+    assert!(stats.max_in_flight <= 12 && stats.max_in_flight > 4, "{}", stats.max_in_flight);
+    assert_eq!(session.pool_stats(), pool(3, 3, 0));
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_stream_are_served_in_their_order() {
+    let mut script = asked(&[(frames::MAX_CONCURRENT_STREAMS, 1)]);
+    for stream in 0..6 {
+        script = script.send(frames::answer(2 * stream + 1, "200", "ok")).expect_frame(frames::HEADERS);
+    }
+    let server = serve([script.hang()]).await;
+    let session = speaking(|options| options.connections.max_per_host = Some(1));
+    let mut waiting = Vec::new();
+    for number in 0..6 {
+        let mut request = Box::pin(session.get(server.url(&format!("/{number}"))).send());
+        assert!(poll_once(&mut request).await.is_none());
+        waiting.push((number, request));
+        if number == 0 {
+            // Until the server's limit is known.
+            in_time(&mut waiting[0].1).await.unwrap();
+            waiting.clear();
+        }
+    }
+    waiting.reverse();
+    let order = std::sync::Mutex::new(Vec::new());
+    let requests = waiting.into_iter().map(|(number, request)| {
+        let order = &order;
+        async move {
+            request.await.unwrap();
+            order.lock().unwrap().push(number);
+        }
+    });
+    in_time(join_all(requests)).await;
+    assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn dropping_a_response_or_a_request_resets_its_stream_only() {
+    let origin = origin().await;
+    let session = offering(&origin);
+    let mut kept = session.get(origin.https_url("/bytes/3000000?seed=2")).send().await.unwrap();
+    let mut whole = kept.chunk().await.unwrap().unwrap().to_vec();
+    for _ in 0..20 {
+        drop(session.get(origin.https_url("/bytes/9000000")).send().await.unwrap());
+        let mut hung = Box::pin(session.get(origin.https_url("/hang")).send());
+        assert!(poll_once(&mut hung).await.is_none());
+        tokio::task::yield_now().await;
+        drop(hung);
+    }
+    while let Some(piece) = in_time(kept.chunk()).await.unwrap() {
+        whole.extend_from_slice(&piece);
+    }
+    assert!(whole == gannet_origin::payload(2, 3_000_000));
+    until(|| origin.stats().in_flight == 0).await;
+    assert_eq!(connections(&origin.stats()), (1, 1));
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_dropped_response_is_cancelled_on_the_wire() {
+    let head = frames::headers(1, 0, &[(":status", "200")]);
+    let server = serve([asked(&[]).send(head).expect_frame(frames::RST_STREAM).hang()]).await;
+    let session = speaking(|_| {});
+    drop(in_time(session.get(server.url("/")).send()).await.unwrap());
+    let sent = || frames_in(&server.received()[0]).into_iter().find(|(kind, ..)| *kind == frames::RST_STREAM);
+    until(|| sent().is_some()).await;
+    let (_, _, stream, code) = sent().unwrap();
+    assert_eq!((stream, code), (1, frames::CANCEL.to_be_bytes().to_vec()));
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn an_unread_body_holds_up_no_other_and_no_more_than_its_window() {
+    let origin = origin().await;
+    let session = session(|options| {
+        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        options.http.stream_window = 100_000;
+    });
+    let mut unread = Vec::new();
+    for _ in 0..50 {
+        unread.push(in_time(session.get(origin.https_url("/bytes/1000000")).send()).await.unwrap());
+    }
+    let read = session.get(origin.https_url("/bytes/1000000?seed=4")).send().await.unwrap();
+    assert!(in_time(read.bytes()).await.unwrap() == gannet_origin::payload(4, 1_000_000));
+    for response in unread {
+        assert_eq!(in_time(response.bytes()).await.unwrap().len(), 1_000_000);
+    }
+    assert_eq!(connections(&origin.stats()), (1, 1));
+}
+
+#[tokio::test]
+async fn idle_connections_expire_make_room_and_are_closed_with_the_session() {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (one, two) = (origin().await, origin().await);
+    tokio::task::yield_now().await;
+    let before = alive();
+    let session = speaking(|options| options.connections.idle = Duration::from_millis(50));
+    json_of(session.get(one.url("/items/1"))).await;
+    assert_eq!(session.pool_stats(), pool(1, 1, 0));
+    until(|| one.stats().connections == 0).await;
+    assert_eq!(session.pool_stats(), pool(0, 0, 0));
+
+    let session = speaking(|options| options.connections.max = 1);
+    for origin in [&one, &two, &one] {
+        json_of(session.get(origin.url("/items/1"))).await;
+        assert_eq!(session.pool_stats(), pool(1, 1, 0));
+    }
+    until(|| one.stats().connections + two.stats().connections == 1).await;
+    session.close();
+    until(|| one.stats().connections + two.stats().connections == 0).await;
+    assert_eq!(session.get(one.url("/")).send().await.unwrap_err().kind(), ErrorKind::Closed);
+
+    let none = speaking(|options| options.connections.idle = Duration::ZERO);
+    json_of(none.get(one.url("/items/1"))).await;
+    assert_eq!(none.pool_stats(), pool(0, 0, 0));
+
+    let session = speaking(|_| {});
+    let body = session.get(one.url("/bytes/9000000")).send().await.unwrap();
+    drop(session);
+    assert_eq!(in_time(body.bytes()).await.unwrap().len(), 9_000_000);
+    until(|| one.stats().connections == 0 && alive() == before).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_idle_is_replaced_for_every_method() {
+    for method in ["GET", "POST"] {
+        let first = asked(&[]).send(frames::answer(1, "200", "one")).send(frames::goaway(1, 0)).close();
+        let second = asked(&[]).send(frames::answer(1, "200", "two")).hang();
+        let server = serve([first, second]).await;
+        let session = speaking(|_| {});
+        session.get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
+        in_time(server.wait_for_closed(1)).await;
+        let answer = in_time(session.request_named(method, server.url("/")).send()).await.unwrap();
+        assert_eq!((answer.text().await.unwrap().as_str(), server.connections()), ("two", 2), "{method}");
+    }
+}
