@@ -13,6 +13,7 @@ mod settings;
 mod signals;
 mod summary;
 mod who;
+mod write_out;
 
 use std::io::Write;
 use std::process::ExitCode;

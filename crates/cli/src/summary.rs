@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use gannet::PoolCounters;
 use gannet::bulk::sink::{Codec, Summary};
 use gannet::bulk::{End, ReceiptSummary};
 use serde::Serialize;
@@ -21,6 +22,8 @@ struct Told<'a> {
     summary: Summary,
     /// What was done to each host.
     receipt: &'a ReceiptSummary,
+    /// Connections opened, used again and closed, by reason.
+    connections: PoolCounters,
 }
 
 /// Tells all of it.
@@ -32,7 +35,8 @@ pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
     let summary = report.sink.stats().summary(report.elapsed);
     match args.output.summary {
         SummaryArg::Json => {
-            let told = Told { end: name(&report.end), summary, receipt: &report.receipt };
+            let told =
+                Told { end: name(&report.end), summary, receipt: &report.receipt, connections: report.connections };
             // Names and numbers only: it cannot fail.
             tell(&serde_json::to_string(&told).unwrap_or_default());
         }

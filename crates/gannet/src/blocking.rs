@@ -14,6 +14,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gannet_core::events::Event;
@@ -53,13 +54,21 @@ impl Session {
     /// # Errors
     /// As there; kind `resources` if the thread cannot be started.
     pub fn new(options: Options) -> Result<Self> {
+        Session::of(crate::Session::new(options)?)
+    }
+
+    /// The blocking door of a session that was built with more than options ([`crate::Session::builder`]). It must not
+    /// have been used yet: connections belong to the runtime that opened them.
+    ///
+    /// # Errors
+    /// Kind `resources` if the thread cannot be started.
+    pub fn of(session: crate::Session) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("gannet-blocking")
             .enable_all()
             .build()
             .map_err(|error| Error::io(ErrorKind::Resources, Phase::Prepare, "cannot start a thread", error))?;
-        let session = crate::Session::new(options)?;
         Ok(Session { session, runtime: Arc::new(Background(Some(runtime))) })
     }
 
@@ -102,6 +111,11 @@ impl Session {
     pub fn close(&self) {
         self.session.close();
     }
+
+    /// As [`crate::Session::close_within`].
+    pub fn close_within(&self, limit: Duration) -> usize {
+        self.runtime.wait(self.session.close_within(limit))
+    }
 }
 
 impl AsRef<crate::Session> for Session {
@@ -128,6 +142,15 @@ impl Response {
     /// Kind `status`.
     pub fn error_for_status(self) -> Result<Self> {
         let response = self.response.error_for_status()?;
+        Ok(Response { response, runtime: self.runtime })
+    }
+
+    /// As [`crate::Response::error_for_status_with_body`].
+    ///
+    /// # Errors
+    /// Kind `status`.
+    pub fn error_for_status_with_body(self, max: usize) -> Result<Self> {
+        let response = self.runtime.wait(self.response.error_for_status_with_body(max))?;
         Ok(Response { response, runtime: self.runtime })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gannet_core::{ErrorKind, Phase};
 use http::StatusCode;
 use url::Url;
@@ -24,6 +25,7 @@ struct Inner {
     url: Option<RedactedUrl>,
     host: Option<Box<str>>,
     status: Option<StatusCode>,
+    body: Option<Bytes>,
     elapsed: Option<Duration>,
     attempts: u32,
     note: Option<Note>,
@@ -52,6 +54,7 @@ impl Error {
             url: None,
             host: None,
             status: None,
+            body: None,
             elapsed: None,
             attempts: 1,
             note: None,
@@ -116,6 +119,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.inner.body = Some(body);
+        self
+    }
+
     pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.inner.message = message.into();
         self
@@ -170,6 +178,17 @@ impl Error {
     /// The origin has then said nothing.
     pub fn proxy_status(&self) -> Option<StatusCode> {
         self.inner.status.filter(|_| self.inner.kind == ErrorKind::Proxy)
+    }
+
+    /// The beginning of the body that came with the status, decoded, where
+    /// [`crate::Response::error_for_status_with_body`] made the error. Never part of its text: a body may hold secrets.
+    pub fn body(&self) -> Option<&Bytes> {
+        self.inner.body.as_ref()
+    }
+
+    /// As [`Error::body`], as text: what is not UTF-8 becomes U+FFFD.
+    pub fn body_text(&self) -> Option<Cow<'_, str>> {
+        self.inner.body.as_ref().map(|body| String::from_utf8_lossy(body))
     }
 
     /// From the start of the request (the last attempt of a bulk row) to the failure.

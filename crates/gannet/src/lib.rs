@@ -20,6 +20,7 @@ mod exchange;
 mod hooks;
 mod http2;
 mod lines;
+mod middleware;
 mod multipart;
 mod options;
 mod pool;
@@ -53,11 +54,12 @@ pub use gannet_core::redirect::RedirectPolicy;
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
+pub use middleware::{Handling, Middleware, Next};
 pub use multipart::{Form, Part};
 pub use options::{
     Auth, Connections, Cookies, Danger, Decode, Dns, Http, HttpVersion, NetrcFile, Options, Proxy, ResponseLimits, Tls,
 };
-pub use pool::PoolStats;
+pub use pool::{HostStats, PoolClosed, PoolCounters, PoolStats};
 pub use progress::Progress;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder};

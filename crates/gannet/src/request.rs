@@ -22,10 +22,12 @@ use url::Url;
 use crate::body::{Body, Coding};
 use crate::error::{Error, Result};
 use crate::hooks::Hooks;
+use crate::middleware::{self, Middleware};
 use crate::multipart::Form;
 use crate::progress::{Meter, Meters, OnProgress, Progress};
 use crate::proxy::{OwnProxy, ProxyServer};
 use crate::response::Response;
+use crate::send::send_alone;
 use crate::session::Session;
 use crate::trace::RequestTrace;
 
@@ -108,6 +110,11 @@ impl Request {
     /// The body.
     pub fn body(&self) -> &Body {
         &self.body
+    }
+
+    /// Watches this request, as [`RequestBuilder::trace`].
+    pub fn watch(&mut self, watcher: impl RequestTrace) {
+        self.own.hooks.get_or_insert_default().trace.watchers.push(Arc::new(watcher));
     }
 
     /// The same request again, where its body can be sent more than once.
@@ -307,6 +314,17 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change_hooks(|hooks| hooks.trace.watchers.push(Arc::new(watcher)))
     }
 
+    /// Stands around this request; the session's middlewares do not. May be called more than once: each stands inside
+    /// those before it.
+    pub fn middleware(self, middleware: impl Middleware) -> Self {
+        self.change_hooks(|hooks| hooks.add(Arc::new(middleware)))
+    }
+
+    /// Nothing stands around this request, not even the session's middlewares.
+    pub fn without_middlewares(self) -> Self {
+        self.change_hooks(|hooks| hooks.middlewares = Some(Arc::new([])))
+    }
+
     /// A value for the session's traces, to tell this request from others: [`crate::trace::Begin::context`].
     pub fn trace_context(self, context: impl Any + Send + Sync) -> Self {
         self.change_hooks(|hooks| hooks.trace.context = Some(Arc::new(context)))
@@ -391,7 +409,12 @@ impl RequestBuilder {
     /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
         let RequestBuilder { session, request } = self;
-        crate::send::send(&session.inner, finished(request)?).await
+        let (session, request) = (&session.inner, finished(request)?);
+        // Boxed where middlewares stand around it: all others would carry their room.
+        match middleware::chain_of(session, &request) {
+            None => send_alone(session, request, None).await,
+            Some(chain) => middleware::send_through(session, chain, request).await,
+        }
     }
 }
 

@@ -58,6 +58,22 @@ pub struct Redirected {
 }
 
 impl Response {
+    /// A response that no server sent: for a [`crate::Middleware`] that answers by itself, and for tests. Its body is
+    /// handed out as it is, whatever the fields say.
+    pub fn local(url: Url, status: StatusCode, headers: Headers, body: impl Into<Bytes>) -> Self {
+        Response {
+            status,
+            version: Version::Http11,
+            reason: None,
+            headers,
+            url,
+            history: Vec::new(),
+            body: ResponseBody::local(Vec::from(body.into())),
+            started: Instant::now(),
+            head_after: Duration::ZERO,
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -138,6 +154,24 @@ impl Response {
             Some(error) => Err(error),
             None => Ok(self),
         }
+    }
+
+    /// As [`Response::error_for_status`], but the error keeps the beginning of the body, decoded, up to so many bytes:
+    /// [`Error::body`]. A body that is longer is cut there and its connection closed; one that breaks off is kept as
+    /// far as it came. Takes as long as that much of the body takes.
+    ///
+    /// # Errors
+    /// Kind `status`.
+    pub async fn error_for_status_with_body(mut self, max: usize) -> Result<Self> {
+        let Some(error) = self.error_for_status_ref() else { return Ok(self) };
+        let mut body = Vec::new();
+        while body.len() < max && matches!(poll_fn(|cx| self.poll_into(cx, &mut body)).await, Ok(true)) {}
+        // One more look, where all of it is here: the connection can be used again.
+        if body.len() <= max {
+            let _ = poll_fn(|cx| Poll::Ready(self.poll_into(cx, &mut body).is_ready())).await;
+        }
+        body.truncate(max);
+        Err(error.with_body(body.into()))
     }
 
     /// The error that [`Response::error_for_status`] would give, the response kept: its body may say more.
@@ -329,9 +363,33 @@ impl ResponseBody {
         body
     }
 
-    /// From now on, who watches is told of the end.
-    pub(crate) fn watched(&mut self, tracer: Option<Arc<Tracer>>) {
-        self.tracer = tracer;
+    /// A body that is whole, and came from nowhere.
+    fn local(bytes: Vec<u8>) -> Self {
+        ResponseBody {
+            length: Some(bytes.len() as u64),
+            at_hand: bytes,
+            exchange: None,
+            decoder: None,
+            max: None,
+            handed_on: 0,
+            trailers: None,
+            refused: None,
+            failed: false,
+            begun: false,
+            came: 0,
+            marks: Marks::default(),
+            tracer: None,
+        }
+    }
+
+    /// From now on, who watches is told of the end, which may have come already.
+    #[cold]
+    pub(crate) fn watched(&mut self, tracer: Arc<Tracer>, started: Instant, head_after: Duration) {
+        if self.exchange.is_some() {
+            self.tracer = Some(tracer);
+        } else {
+            tracer.tell(&Event::End { timings: &self.marks.timings(started, head_after) });
+        }
     }
 
     fn marks(&self) -> &Marks {

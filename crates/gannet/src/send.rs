@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
 use crate::http2::{self, Muxed};
 use crate::options::HttpVersion;
-use crate::pool::{Checkout, Conn, Lease};
+use crate::pool::{Between, Checkout, Conn, Lease};
 use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -47,10 +47,19 @@ const MOST_REFUSALS: u32 = 3;
 /// What a body may bring along with its head.
 const MOST_AT_HAND: usize = 64 << 10;
 
-pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Response> {
+/// `total` is the end of it all, where it has begun before.
+pub(crate) async fn send_alone(
+    session: &Arc<Inner>,
+    request: Request,
+    total: Option<(Instant, Duration)>,
+) -> Result<Response> {
     let started = Instant::now();
+    let pool = &session.pool;
+    if pool.closing.is_closed() {
+        return Err(Error::closed().with_url(&request.url).with_elapsed(Duration::ZERO));
+    }
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
-    let total = timeouts.total.map(|limit| (later(started, limit), limit));
+    let total = total.or_else(|| timeouts.total.map(|limit| (later(started, limit), limit)));
     let signing = Signing::of(&session.keys, &request, &session.defaults);
     let watched = !session.traces.is_empty() || request.own.hooks.is_some();
     let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
@@ -65,6 +74,7 @@ pub(crate) async fn send(session: &Arc<Inner>, request: Request) -> Result<Respo
         started,
         marks: Marks::default(),
         tracer,
+        held: None,
         request,
     };
     match sending.follow().await {
@@ -94,6 +104,8 @@ struct Sending<'a> {
     /// Of the exchange that is prepared.
     marks: Marks,
     tracer: Option<Arc<Tracer>>,
+    /// Between two connections: a session that is closed meanwhile lets it go on.
+    held: Option<Between<'a>>,
 }
 
 impl Sending<'_> {
@@ -114,6 +126,7 @@ impl Sending<'_> {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
             };
+            self.held = Some(self.session.pool.closing.hold());
             if head.persists {
                 // An error or the end of the patience closes the connection; what follows is sent all the same.
                 let _ = timeout_at(later(Instant::now(), DRAIN_PATIENCE), body.drain(DRAIN)).await;
@@ -185,6 +198,7 @@ impl Sending<'_> {
         let mut refusals = 0;
         loop {
             let mut lease = self.lease(again, fresh_only).await?;
+            self.held = None;
             let reused = self.mark_lease(&mut lease);
             let failed = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
@@ -217,6 +231,7 @@ impl Sending<'_> {
                 failed => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
+            self.held = Some(self.session.pool.closing.hold());
             self.tell(&Event::Retry { reason });
         }
     }
@@ -243,19 +258,25 @@ impl Sending<'_> {
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
         let url = &self.request.url;
         let pool = &self.session.pool;
-        let forwarded = self.forwarder().is_some();
+        let (via, forwarded) = (self.via.as_deref(), self.forwarder().is_some());
         let shares = self.session.may_share(url, forwarded);
-        let mut lease = match pool.checkout(&pool_name(url, self.via.as_deref()), shares) {
-            Checkout::Now(lease) => lease,
-            Checkout::Closed => return Err(Error::closed()),
-            Checkout::Wait(waiting) => {
-                self.tell(&Event::QueueStart);
-                let since = Instant::now();
-                let turn = Box::pin(async { waiting.turn().await.ok_or_else(Error::closed) });
-                let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
-                self.marks.queued = since.elapsed();
-                self.tell(&Event::QueueEnd { waited: self.marks.queued });
-                lease
+        let mut lease = loop {
+            let waiting = match pool.checkout(&pool_name(url, via), shares) {
+                Checkout::Now(lease) => break lease,
+                Checkout::Closed => return Err(Error::closed()),
+                Checkout::Wait(waiting) => waiting,
+            };
+            self.tell(&Event::QueueStart);
+            let since = Instant::now();
+            let turn = Box::pin(async { Ok(waiting.turn().await) });
+            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+            self.marks.queued += since.elapsed();
+            self.tell(&Event::QueueEnd { waited: self.marks.queued });
+            match lease {
+                Some(lease) => break lease,
+                // Turned away as all who wait are when the session is closed, but it began before.
+                None if self.held.is_some() && pool.closing.is_held() => {}
+                None => return Err(Error::closed()),
             }
         };
         if let Some(muxed) = lease.muxed() {
@@ -277,16 +298,14 @@ impl Sending<'_> {
         }
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
-            let (limit, via) = (self.timeouts.connect, self.via.as_deref());
-            let mut steps = Steps::new(self.tracer.clone());
-            let conn = match self.session.connector.connect(url, via, limit, &mut steps).await {
-                // Descriptors may be held by idle connections of our own.
-                Err(error) if error.kind() == ErrorKind::Resources && pool.evict_idle() > 0 => {
-                    self.session.connector.connect(url, via, limit, &mut steps).await
-                }
-                result => result,
-            }?;
-            self.session.speak(conn, url, forwarded).await
+            tokio::select! {
+                biased;
+                () = pool.closing.cut_off() => Err(Error::closed()),
+                opened = async {
+                    let conn = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()).await?;
+                    self.session.speak(conn, url, forwarded).await
+                } => opened,
+            }
         });
         match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
             Ok(Spoken::Http1(conn)) => lease.fill(conn),
@@ -550,9 +569,11 @@ impl Sending<'_> {
     }
 
     fn into_response(self, head: ResponseHead, mut body: ResponseBody) -> Response {
-        let watched = self.tracer.is_some();
-        body.watched(self.tracer);
-        let mut response = Response {
+        let head_after = self.started.elapsed();
+        if let Some(tracer) = self.tracer {
+            body.watched(tracer, self.started, head_after);
+        }
+        Response {
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -561,17 +582,13 @@ impl Sending<'_> {
             history: self.history,
             body,
             started: self.started,
-            head_after: self.started.elapsed(),
-        };
-        if watched {
-            response.tell_end(None);
+            head_after,
         }
-        response
     }
 }
 
 /// Bounds a wait by a timeout of its own and by `total`.
-async fn within<T>(
+pub(crate) async fn within<T>(
     total: Option<(Instant, Duration)>,
     own: Option<Duration>,
     kind: ErrorKind,
@@ -615,6 +632,24 @@ impl From<Error> for Failed {
 }
 
 impl Inner {
+    /// A new connection. `limit` is the time for it.
+    async fn open(
+        &self,
+        url: &Url,
+        via: Option<&ProxyServer>,
+        limit: Option<Duration>,
+        tracer: Option<Arc<Tracer>>,
+    ) -> Result<Conn> {
+        let mut steps = Steps::new(tracer);
+        match self.connector.connect(url, via, limit, &mut steps).await {
+            // Descriptors may be held by idle connections of our own.
+            Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
+                self.connector.connect(url, via, limit, &mut steps).await
+            }
+            result => result,
+        }
+    }
+
     /// Whether a connection to this URL's origin may turn out to be one that many requests share. What a proxy
     /// forwards is HTTP/1.1.
     fn may_share(&self, url: &Url, forwarded: bool) -> bool {

@@ -1,10 +1,13 @@
 //! The session: what requests share. Cheap to clone, safe to share between tasks and threads; its connections,
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use gannet_core::cookie::Jar;
 use gannet_core::proxy::ProxyUrl;
 use gannet_core::{ErrorKind, Headers, Phase};
@@ -14,11 +17,13 @@ use url::Url;
 use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
+use crate::middleware::{self, Chain, Middleware};
 use crate::options::Options;
-use crate::pool::{Pool, PoolStats};
+use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::proxy::{self, Proxies};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::response::Response;
+use crate::send::send_alone;
 use crate::trace::Trace;
 
 /// The content codings that are decoded.
@@ -69,7 +74,13 @@ pub(crate) struct Inner {
     pub(crate) pool: Arc<Pool>,
     common: Arc<Common>,
     /// Sessions that share all of this one but its connections, while they live.
-    shards: Mutex<Vec<Weak<Inner>>>,
+    shards: Mutex<Vec<Shard>>,
+}
+
+/// One of them; what it counted stays when it is gone.
+struct Shard {
+    inner: Weak<Inner>,
+    counters: Arc<Counters>,
 }
 
 /// What its shards share too.
@@ -86,6 +97,8 @@ pub(crate) struct Common {
     pub(crate) http2_defaults: OnceLock<http::HeaderMap>,
     /// Who watches its requests.
     pub(crate) traces: Vec<Arc<dyn Trace>>,
+    /// What stands around them; none if there is none.
+    pub(crate) middlewares: Option<Chain>,
     base: Option<Url>,
     pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
@@ -102,13 +115,14 @@ impl Session {
         Session::builder(options).build()
     }
 
-    /// To give it what options cannot hold: code that watches its requests.
+    /// To give it what options cannot hold: code that watches or changes its requests.
     pub fn builder(options: Options) -> SessionBuilder {
-        SessionBuilder { options, traces: Vec::new() }
+        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new() }
     }
 
     fn build(builder: SessionBuilder) -> Result<Self> {
-        let SessionBuilder { options, traces } = builder;
+        let SessionBuilder { options, traces, middlewares } = builder;
+        let middlewares = (!middlewares.is_empty()).then(|| middlewares.into());
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
         let mut default_block = Vec::new();
@@ -124,8 +138,19 @@ impl Session {
         let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
         let http2_defaults = OnceLock::new();
-        let common =
-            Common { options, connector, proxies, defaults, default_block, http2_defaults, traces, base, keys, jar };
+        let common = Common {
+            options,
+            connector,
+            proxies,
+            defaults,
+            default_block,
+            http2_defaults,
+            traces,
+            middlewares,
+            base,
+            keys,
+            jar,
+        };
         Ok(Session { inner: Arc::new(Inner { pool, common: Arc::new(common), shards: Mutex::default() }) })
     }
 
@@ -136,8 +161,15 @@ impl Session {
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
         let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
         let mut shards = self.inner.shards();
-        shards.retain(|shard| shard.strong_count() > 0);
-        shards.push(Arc::downgrade(&inner));
+        shards.retain(|shard| {
+            // Only its counters are left: nobody counts any more.
+            let is_over = Arc::strong_count(&shard.counters) == 1;
+            if is_over {
+                self.inner.pool.counters.add(&shard.counters);
+            }
+            !is_over
+        });
+        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone() });
         drop(shards);
         // After it is known: a session that was closed meanwhile closes it too.
         if self.is_closed() {
@@ -158,16 +190,34 @@ impl Session {
     /// # Errors
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: Request) -> Result<Response> {
-        crate::send::send(&self.inner, request).await
+        match middleware::chain_of(&self.inner, &request) {
+            None => send_alone(&self.inner, request, None).await,
+            Some(chain) => middleware::send_through(&self.inner, chain, request).await,
+        }
     }
 
-    /// Closes every idle connection at once and refuses new requests with kind `closed`; requests under way
-    /// finish, and their connections are closed after them (one that has a redirect to follow still fails). Also for all clones.
+    /// Closes every idle connection at once and refuses new requests, and those that wait for a connection, with kind
+    /// `closed`; requests under way finish, redirects and all, and their connections are closed after them. Also for
+    /// all clones. See [`Session::close_within`] for an end to what is under way.
     pub fn close(&self) {
         self.inner.pool.close();
-        for shard in self.inner.shards().iter().filter_map(Weak::upgrade) {
-            shard.pool.close();
+        for pool in self.inner.shard_pools() {
+            pool.close();
         }
+    }
+
+    /// As [`Session::close`], and waits for what is under way, but no longer than this; then it is cut off, and fails
+    /// with kind `closed`: connecting, waiting for a head, reading a body. Returns how many those were, after another
+    /// tenth of a second at most, in which they let go of their connections. A response that nobody reads or drops
+    /// keeps its connection; reading it fails.
+    ///
+    /// Dropping the future leaves the session closed, with nothing cut off.
+    pub async fn close_within(&self, limit: Duration) -> usize {
+        self.close();
+        let pools = self.inner.shard_pools();
+        let shards = pools.iter().map(|pool| pool.close_within(limit));
+        let (own, shards) = tokio::join!(self.inner.pool.close_within(limit), join_all(shards));
+        own + shards.into_iter().sum::<usize>()
     }
 
     /// Whether [`Session::close`] was called.
@@ -175,10 +225,29 @@ impl Session {
         self.inner.pool.is_closed()
     }
 
-    /// Counters of the connection pool at this moment, those of a bulk run's further threads among them.
+    /// The connection pool at this moment, those of a bulk run's further threads with it.
     pub fn pool_stats(&self) -> PoolStats {
-        let shards = self.inner.shards();
-        shards.iter().filter_map(Weak::upgrade).fold(self.inner.pool.stats(), |all, shard| all + shard.pool.stats())
+        self.inner.shard_pools().iter().fold(self.inner.pool.stats(), |all, pool| all + pool.stats())
+    }
+
+    /// The same host by host: those that have a connection, or a request waiting for one.
+    pub fn pool_hosts(&self) -> Vec<HostStats> {
+        let mut hosts: BTreeMap<String, HostStats> = BTreeMap::new();
+        let shards = self.inner.shard_pools();
+        for host in shards.iter().chain([&self.inner.pool]).flat_map(|pool| pool.hosts()) {
+            hosts.entry(host.host.clone()).and_modify(|known| known.add(&host)).or_insert(host);
+        }
+        hosts.into_values().collect()
+    }
+
+    /// What the connection pool did since the session was made, those of bulk runs' further threads with it.
+    pub fn pool_counters(&self) -> PoolCounters {
+        let all = Counters::default();
+        all.add(&self.inner.pool.counters);
+        for shard in self.inner.shards().iter() {
+            all.add(&shard.counters);
+        }
+        all.read()
     }
 
     /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the
@@ -218,12 +287,20 @@ impl Session {
 pub struct SessionBuilder {
     options: Options,
     traces: Vec<Arc<dyn Trace>>,
+    middlewares: Vec<Arc<dyn Middleware>>,
 }
 
 impl SessionBuilder {
     /// Watches all its requests. May be called more than once; all are told, in this order.
     pub fn trace(mut self, trace: impl Trace) -> Self {
         self.traces.push(Arc::new(trace));
+        self
+    }
+
+    /// Stands around all its requests that bring no middleware of their own. May be called more than once: each
+    /// stands inside those before it.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middlewares.push(Arc::new(middleware));
         self
     }
 
@@ -238,7 +315,10 @@ impl SessionBuilder {
 
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionBuilder").field("traces", &self.traces.len()).finish_non_exhaustive()
+        f.debug_struct("SessionBuilder")
+            .field("traces", &self.traces.len())
+            .field("middlewares", &self.middlewares.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -275,8 +355,13 @@ impl Inner {
     }
 
     // Nothing is left half done under this lock.
-    fn shards(&self) -> MutexGuard<'_, Vec<Weak<Inner>>> {
+    fn shards(&self) -> MutexGuard<'_, Vec<Shard>> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pools of the shards that live.
+    fn shard_pools(&self) -> Vec<Arc<Pool>> {
+        self.shards().iter().filter_map(|shard| Some(shard.inner.upgrade()?.pool.clone())).collect()
     }
 }
 

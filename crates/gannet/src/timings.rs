@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// from the start of the request. All but `before`, `head` and `total` speak of the last exchange: the one that
 /// brought the response. In JSON every one is a number of seconds, `null` for what there was not.
 ///
-/// A response that no server sent, but a middleware, has `head` and `total` zero and all others empty.
+/// In a response that no server sent, but a middleware, all of them are zero or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Timings {

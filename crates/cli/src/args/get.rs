@@ -42,6 +42,11 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) save: SaveArgs,
 
+    /// What to tell of the transfer when it is over, in curl's variables: '%{http_code} %{time_total}\n', '%{json}';
+    /// @FILE reads it from a file
+    #[arg(short = 'w', long, value_name = "FORMAT", help_heading = "Output")]
+    pub(crate) write_out: Option<String>,
+
     /// Ask for no content coding, and write the body as it came
     #[arg(long, help_heading = "Output")]
     pub(crate) no_decode: bool,
@@ -160,6 +165,7 @@ impl SaveArgs {
 const EXAMPLES: &str = "\
 Examples:
   gannet get -i https://example.com/
+  gannet get -o /dev/null -w '%{http_code} in %{time_total} s\n' https://example.com/
   gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
   gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
   gannet get --digest -n -b cookies.txt -c cookies.txt https://example.com/private

@@ -13,7 +13,7 @@ use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowMaker, Row
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
 use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
-use gannet::{Session, Url};
+use gannet::{PoolCounters, Session, Url};
 
 use super::runtime;
 use super::stated::{self, Job, Stated};
@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) withheld: Vec<String>,
     /// What was done to each host.
     pub(crate) receipt: ReceiptSummary,
+    /// What the session did with its connections.
+    pub(crate) connections: PoolCounters,
 }
 
 /// How it goes on, should it have ended early.
@@ -135,7 +137,8 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     }
     let receipt = finished.receipt;
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
-    Ok(Some(Report { end: finished.end, sink, elapsed: started.elapsed(), resume, withheld, receipt }))
+    let (end, elapsed, connections) = (finished.end, started.elapsed(), session.pool_counters());
+    Ok(Some(Report { end, sink, elapsed, resume, withheld, receipt, connections }))
 }
 
 async fn drive(

@@ -17,6 +17,7 @@ use self::bar::Bar;
 use super::runtime;
 use crate::args::GetArgs;
 use crate::exit::Exit;
+use crate::write_out::{Telling, WriteOut};
 use crate::{exchange, settings, tell, who};
 
 /// Sends the request and writes what comes back.
@@ -37,8 +38,9 @@ async fn get(args: &GetArgs) -> anyhow::Result<Exit> {
 }
 
 async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
+    let format = args.write_out.as_deref().map(WriteOut::read).transpose()?;
     let bar = Bar::new(args);
-    let request = upload::request(session, args, &bar)?;
+    let mut request = upload::request(session, args, &bar)?;
     let target = save::target(args, &request)?;
     if args.verbose {
         if let Some(proxy) = session.proxy_for(request.url()) {
@@ -46,8 +48,10 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         }
         tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
     }
+    let telling = format.map(|format| Telling::begin(format, &mut request, args.file().as_deref()));
     if let Some(target) = target {
-        return save::download(session, request, target, args, &bar).await;
+        let exit = save::download(session, request, target, args, &bar).await?;
+        return ended(telling, None, exit, None);
     }
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
@@ -55,7 +59,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         Ok(response) => response,
         Err(error) => {
             bar.finish();
-            return Ok(not_whole(&error));
+            return ended(telling, None, not_whole(&error), Some(&error));
         }
     };
     if args.verbose {
@@ -83,7 +87,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         Err(Broken::Response(error)) if error.kind() == ErrorKind::Request => {
             return Err(anyhow::anyhow!("{}", error.message()));
         }
-        Err(Broken::Response(error)) => return Ok(not_whole(&error)),
+        Err(Broken::Response(error)) => return ended(telling, Some(&response), not_whole(&error), Some(&error)),
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
             return Ok(Exit::Stopped);
@@ -93,7 +97,21 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     if args.verbose {
         tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
-    Ok(exit)
+    ended(telling, Some(&response), exit, None)
+}
+
+/// What is to be told of the transfer is told, however it ended.
+fn ended(
+    telling: Option<Telling>,
+    response: Option<&Response>,
+    exit: Exit,
+    error: Option<&gannet::Error>,
+) -> anyhow::Result<Exit> {
+    match telling.map_or(Ok(()), |telling| telling.end(response, exit, error)) {
+        Ok(()) => Ok(exit),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Stopped),
+        Err(error) => Err(error).context("cannot write to stdout"),
+    }
 }
 
 fn session(args: &GetArgs) -> anyhow::Result<Session> {

@@ -21,3 +21,4 @@ mod tls;
 mod transfers;
 mod usage;
 mod who;
+mod write_out;

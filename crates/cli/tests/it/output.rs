@@ -177,6 +177,9 @@ fn the_summary_is_json_when_asked_for() {
     let summary: Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!((&summary["rows"], &summary["ok"], &summary["failed"]), (&json!(6), &json!(5), &json!(1)));
     assert_eq!((&summary["end"], &summary["errors"]["status"]), (&json!("complete"), &json!(1)));
+    let connections = &summary["connections"];
+    let used = connections["opened"].as_u64().unwrap() + connections["reused"].as_u64().unwrap();
+    assert_eq!((used, &connections["closed"]["failed"]), (6, &json!(0)), "{connections}");
     assert_eq!((&summary["statuses"]["200"], &summary["statuses"]["404"]), (&json!(5), &json!(1)));
     assert!(summary["latency_ms"]["p99"].is_number() && summary["requests_per_second"].is_number());
 }

@@ -17,7 +17,7 @@ use crate::body::Kind;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result};
 use crate::exchange::{Clock, Failed, Watch};
-use crate::pool::Lease;
+use crate::pool::{Lease, Why};
 use crate::timings::Marks;
 use crate::upload::{Sent, Upload, is_body_error};
 
@@ -45,6 +45,14 @@ impl Http1 {
 
     /// The response's head.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
+        let head = ready!(self.poll_for_head(cx));
+        if head.is_err() {
+            self.lease.because(Why::Failed);
+        }
+        Poll::Ready(head)
+    }
+
+    fn poll_for_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
         loop {
             if self.start < self.end {
                 match self.parse() {
@@ -66,6 +74,14 @@ impl Http1 {
 
     /// The next piece of the body, as a place in [`Http1::data`]; `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
+        let data = ready!(self.poll_for_data(cx));
+        if data.is_err() {
+            self.lease.because(Why::Failed);
+        }
+        Poll::Ready(data)
+    }
+
+    fn poll_for_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Range<usize>>>> {
         loop {
             match self.parse() {
                 Ok(Event::Data(range)) => {
@@ -133,6 +149,8 @@ impl Http1 {
         self.give_buffer();
         if reusable {
             self.lease.put_back();
+        } else {
+            self.lease.because(Why::Ended);
         }
         marks
     }
@@ -177,8 +195,11 @@ impl Http1 {
             self.make_room();
         }
         let Some(conn) = self.lease.conn() else {
-            return Poll::Ready(Err(Failed { error: Error::closed(), unanswered: false }));
+            return Poll::Ready(Err(cut_off(phase)));
         };
+        if conn.cut.is_cut() {
+            return Poll::Ready(Err(cut_off(phase)));
+        }
         let mut free = ReadBuf::new(&mut self.buffer[self.end..]);
         match Pin::new(&mut conn.stream).poll_read(cx, &mut free) {
             Poll::Ready(Ok(())) => {
@@ -199,8 +220,12 @@ impl Http1 {
                 Poll::Ready(Err(self.broke(cause, phase)))
             }
             Poll::Pending => {
+                let is_cut = conn.cut.poll(cx);
                 if self.start == self.end {
                     self.give_buffer();
+                }
+                if is_cut {
+                    return Poll::Ready(Err(cut_off(phase)));
                 }
                 self.poll_deadlines(cx, phase)
             }
@@ -291,4 +316,10 @@ impl Http1 {
         self.buffer.give_back();
         (self.start, self.end) = (0, 0);
     }
+}
+
+/// The session was closed, and did not wait any longer.
+fn cut_off(phase: Phase) -> Failed {
+    let error = Error::new(ErrorKind::Closed, phase, "the session was closed before this was done");
+    Failed { error, unanswered: false }
 }

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
 use crate::exchange::{Clock, Failed, Watch};
 use crate::http2::from_map;
-use crate::pool::Lease;
+use crate::pool::{Cut, Lease};
 use crate::timings::Marks;
 
 pub(crate) struct Http2 {
@@ -43,6 +44,7 @@ pub(crate) struct Http2 {
     /// An error that came while nobody could be told.
     broken: Option<Failed>,
     alarm: Alarm,
+    cut: Arc<Cut>,
     /// Last: the stream is over before another may take its place.
     lease: Lease,
 }
@@ -132,6 +134,7 @@ impl Http2 {
             watch,
             broken: None,
             alarm,
+            cut: lease.watch(),
             lease,
         })
     }
@@ -354,6 +357,10 @@ impl Http2 {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
+        if self.cut.poll(cx) {
+            let message = "the session was closed before this was done";
+            return Poll::Ready(Failed { error: Error::new(ErrorKind::Closed, phase, message), unanswered: false });
+        }
         let error = match self.clock.poll(&mut self.alarm, cx, phase) {
             Poll::Ready(error) => error,
             Poll::Pending => return Poll::Pending,

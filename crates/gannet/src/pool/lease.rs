@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::queue::OriginId;
 use super::shared::Key;
-use super::{Conn, Place, Pool};
+use super::{Conn, Cut, Place, Pool, Why};
 use crate::http2::Muxed;
 use crate::timings::Opened;
 
@@ -17,6 +17,8 @@ pub(crate) struct Lease {
     pub(super) pool: Option<Arc<Pool>>,
     pub(super) origin: OriginId,
     pub(super) held: Held,
+    /// Why the connection is closed, should it be closed with this lease.
+    pub(super) why: Why,
 }
 
 pub(super) enum Held {
@@ -64,6 +66,10 @@ impl Lease {
     }
 
     pub(crate) fn fill(&mut self, conn: Conn) {
+        if let Some(pool) = &self.pool {
+            pool.counters.on_opened();
+            pool.closing.watch(&conn.cut);
+        }
         if let Held::Slot { leads: true, .. } = self.held
             && let Some(pool) = &self.pool
         {
@@ -75,6 +81,7 @@ impl Lease {
     /// The connection turned out to be a shared one: others may use it from now on, and this request does.
     pub(crate) fn share(&mut self, muxed: Arc<Muxed>) {
         let Some(pool) = &self.pool else { return };
+        pool.counters.on_opened();
         let led = matches!(self.held, Held::Slot { leads: true, .. });
         if let Some(key) = pool.opened(self.origin, Some(&muxed), led) {
             muxed.drive(Arc::downgrade(pool), Place { origin: self.origin, key });
@@ -84,6 +91,9 @@ impl Lease {
 
     /// The slot got no connection, by the server's fault: dropping the lease then tells those who wait for it.
     pub(crate) fn connect_failed(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.counters.on_open_failed();
+        }
         if let Held::Slot { failed, .. } = &mut self.held {
             *failed = true;
         }
@@ -91,6 +101,10 @@ impl Lease {
 
     /// Gives up an idle connection that turned out unfit, and keeps the slot to open another.
     pub(crate) fn discard(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.counters.on_unused();
+            pool.counters.on_closed(Why::Stale, 1);
+        }
         self.held = Held::Slot { leads: false, failed: false };
     }
 
@@ -99,6 +113,20 @@ impl Lease {
         if let (Some(pool), Held::Stream { key, .. }) = (&self.pool, &self.held) {
             pool.retire(self.origin, *key);
         }
+    }
+
+    /// Should the connection be closed with this lease, then for this reason.
+    pub(crate) fn because(&mut self, why: Why) {
+        self.why = why;
+    }
+
+    /// By what one stream of a shared connection is cut off.
+    pub(crate) fn watch(&self) -> Arc<Cut> {
+        let cut = Arc::default();
+        if let Some(pool) = &self.pool {
+            pool.closing.watch(&cut);
+        }
+        cut
     }
 
     /// The request is over and the connection may carry the next.
@@ -128,6 +156,7 @@ impl Drop for Lease {
             Held::Slot { leads: true, failed } => pool.unopened(self.origin, failed),
             other => {
                 // Closed first: the next in line may open a socket at once, and must not exceed the cap.
+                pool.counters.on_closed(self.why, usize::from(matches!(other, Held::Conn(_))));
                 drop(other);
                 pool.slot_freed(self.origin);
             }

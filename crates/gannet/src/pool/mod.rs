@@ -5,6 +5,8 @@
 //! An origin here is scheme, host and port. The pool opens nothing itself: a lease without a connection is the
 //! right to open one. A lease on a connection of HTTP/2 is room for one request on it; others share it.
 
+mod closing;
+mod counters;
 mod lease;
 mod queue;
 mod shared;
@@ -14,18 +16,27 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
 use crate::http2::Muxed;
 use crate::timings::Opened;
+pub(crate) use closing::{Between, Closing, Cut};
+pub(crate) use counters::{Counters, Why};
+pub use counters::{PoolClosed, PoolCounters};
 use lease::Held;
 pub(crate) use lease::Lease;
 use queue::{Closed, Grant, OriginId, Queues};
 use shared::Key;
+
+/// How often a pool that is being closed looks whether all is over.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long those who were cut off get to let go of their connections.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// An open connection and what stays with it between requests.
 pub(crate) struct Conn {
@@ -35,12 +46,14 @@ pub(crate) struct Conn {
     pub(crate) served: u32,
     /// How it came to be.
     pub(crate) opened: Arc<Opened>,
+    pub(crate) cut: Arc<Cut>,
     idle_since: Instant,
 }
 
 impl Conn {
     pub(crate) fn new(stream: Stream, opened: Arc<Opened>) -> Self {
-        Conn { stream, alarm: Alarm::default(), served: 0, opened, idle_since: Instant::now() }
+        let cut = Arc::default();
+        Conn { stream, alarm: Alarm::default(), served: 0, opened, cut, idle_since: Instant::now() }
     }
 }
 
@@ -48,6 +61,9 @@ pub(crate) struct Pool {
     /// Held for a few instructions at a time, never across an await, and no connection is closed under it.
     state: Mutex<State>,
     idle_for: Duration,
+    /// Kept by the session longer than the pool.
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) closing: Closing,
 }
 
 struct State {
@@ -65,7 +81,7 @@ pub(crate) enum Checkout {
     Closed,
 }
 
-/// Counters of a pool at one moment.
+/// A pool at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PoolStats {
     /// Sockets open or being opened.
@@ -73,6 +89,28 @@ pub struct PoolStats {
     /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one.
     pub idle: usize,
     /// Requests that wait for a connection.
+    pub waiting: usize,
+}
+
+impl PoolStats {
+    /// Sockets that carry a request, or are being opened for one.
+    pub fn in_use(&self) -> usize {
+        self.open - self.idle
+    }
+}
+
+/// What a pool holds of one host at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
+    /// proxy alone where it forwards requests to any host.
+    pub host: String,
+    /// Sockets open or being opened to it.
+    pub open: usize,
+    /// Those of them that carry no request; of HTTP/1.1 only.
+    pub idle: usize,
+    /// Requests that wait for a connection to it.
     pub waiting: usize,
 }
 
@@ -84,10 +122,20 @@ impl std::ops::Add for PoolStats {
     }
 }
 
+impl HostStats {
+    pub(crate) fn add(&mut self, other: &HostStats) {
+        self.open += other.open;
+        self.idle += other.idle;
+        self.waiting += other.waiting;
+    }
+}
+
 impl Pool {
     pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
         let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
-        Arc::new(Pool { state: Mutex::new(State { queues, reaper: None, closed: false }), idle_for })
+        let state = Mutex::new(State { queues, reaper: None, closed: false });
+        let (counters, closing) = (Arc::default(), Closing::default());
+        Arc::new(Pool { state, idle_for, counters, closing })
     }
 
     /// A connection, room on a shared one, the right to open one, or a place in the line. `shares`: whether
@@ -96,15 +144,18 @@ impl Pool {
         let now = Instant::now();
         let mut stale = Vec::new();
         let mut state = self.lock();
-        if state.closed {
+        if state.closed && !self.closing.is_held() {
             return Checkout::Closed;
         }
         let mut id = state.queues.intern(origin, shares);
         while let Some(mut conn) = state.queues.take_idle(id) {
-            if now.saturating_duration_since(conn.idle_since) < self.idle_for && conn.stream.is_quiet() {
+            let is_young = now.saturating_duration_since(conn.idle_since) < self.idle_for;
+            if is_young && conn.stream.is_quiet() {
                 drop(state);
+                self.counters.on_reused();
                 return Checkout::Now(self.lease(id, Held::Conn(conn)));
             }
+            self.counters.on_closed(if is_young { Why::Stale } else { Why::Expired }, 1);
             // Found dead before use: its slot is free again for whoever is next, which may be us.
             stale.push(conn);
             state.queues.on_closed(id);
@@ -113,11 +164,13 @@ impl Pool {
         if let Some((key, muxed)) = if shares { state.queues.take_stream(id) } else { None } {
             drop(state);
             drop(stale);
+            self.counters.on_reused();
             return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
         }
         if let Some(evicted) = state.queues.open(id) {
             drop(state);
             drop(stale);
+            self.counters.on_closed(Why::Evicted, evicted.iter().len());
             close_all(evicted);
             return Checkout::Now(self.lease(id, Held::Slot { leads: shares, failed: false }));
         }
@@ -129,11 +182,12 @@ impl Pool {
     }
 
     fn lease(self: &Arc<Self>, origin: OriginId, held: Held) -> Lease {
-        Lease { pool: Some(self.clone()), origin, held }
+        Lease { pool: Some(self.clone()), origin, held, why: Why::Dropped }
     }
 
     /// Closes every idle connection, turns away every waiter and all who come later.
     pub(crate) fn close(&self) {
+        self.closing.close();
         let mut state = self.lock();
         state.closed = true;
         let reaper = state.reaper.take();
@@ -141,6 +195,7 @@ impl Pool {
         let waiters = state.queues.take_all_waiters();
         state.queues.retire_all();
         drop(state);
+        self.counters.on_closed(Why::SessionClosed, idle.len());
         close_all(idle);
         drop(waiters);
         if let Some(reaper) = reaper {
@@ -156,10 +211,35 @@ impl Pool {
         self.lock().queues.stats()
     }
 
+    pub(crate) fn hosts(&self) -> Vec<HostStats> {
+        self.lock().queues.hosts()
+    }
+
+    /// Closes it and waits so long for what is under way; what has not ended then is cut off. How many those were.
+    pub(crate) async fn close_within(&self, limit: Duration) -> usize {
+        self.close();
+        if timeout_at(later(Instant::now(), limit), self.drained()).await.is_ok() {
+            return 0;
+        }
+        let cut = self.lock().queues.stats().open;
+        self.closing.cut_all();
+        // A response that nobody reads keeps its connection until it is dropped.
+        let _ = timeout_at(Instant::now() + LET_GO, self.drained()).await;
+        cut
+    }
+
+    /// Looks now and then: being told would cost something at the end of every request.
+    async fn drained(&self) {
+        while self.closing.is_held() || self.lock().queues.stats().open > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Closes idle connections to make descriptors free; how many.
     pub(crate) fn evict_idle(&self) -> usize {
         let idle = self.lock().queues.take_all_idle();
         let count = idle.len();
+        self.counters.on_closed(Why::Evicted, count);
         close_all(idle);
         count
     }
@@ -167,7 +247,13 @@ impl Pool {
     fn put_back(self: &Arc<Self>, origin: OriginId, conn: Conn) {
         let mut state = self.lock();
         if state.closed || self.idle_for.is_zero() || state.queues.wants_room(origin) {
+            let why = match state.closed {
+                true => Why::SessionClosed,
+                false if self.idle_for.is_zero() => Why::Expired,
+                false => Why::Evicted,
+            };
             drop(state);
+            self.counters.on_closed(why, 1);
             // Closed first, as where a lease is dropped.
             drop(conn);
             return self.slot_freed(origin);
@@ -175,6 +261,7 @@ impl Pool {
         let refused = state.queues.on_returned(origin, conn);
         self.ensure_reaper(&mut state);
         self.serve(state);
+        self.counters.on_closed(Why::Evicted, refused.iter().len());
         drop(refused);
     }
 
@@ -247,6 +334,8 @@ impl Pool {
     fn serve_closing(self: &Arc<Self>, state: MutexGuard<'_, State>, gone: Option<Closed<Conn, Arc<Muxed>>>) {
         if let Some(Closed::Shared(muxed)) = &gone {
             muxed.disconnect();
+            let why = if state.closed { Why::SessionClosed } else { Why::Ended };
+            self.counters.on_closed(why, 1);
         }
         self.serve(state);
         close_all(gone);
@@ -268,10 +357,16 @@ impl Pool {
                 Grant::Conn(conn) => Held::Conn(conn),
                 Grant::Stream(key, muxed) => Held::Stream { key, muxed },
             };
-            let lease = Lease { pool: Some(self.clone()), origin, held };
+            if matches!(held, Held::Conn(_) | Held::Stream { .. }) {
+                self.counters.on_reused();
+            }
+            let lease = self.lease(origin, held);
             if let Err(mut refused) = sender.send(lease) {
                 // Defused: dropping it under the lock would come back here.
                 refused.pool = None;
+                if !matches!(refused.held, Held::Slot { .. }) {
+                    self.counters.on_unused();
+                }
                 let grant = match refused.take() {
                     Held::Conn(conn) => Grant::Conn(conn),
                     Held::Stream { key, muxed } => Grant::Stream(key, muxed),
@@ -281,6 +376,7 @@ impl Pool {
             }
         }
         drop(state);
+        self.counters.on_closed(Why::Evicted, unwanted.len());
         close_all(unwanted);
     }
 
@@ -321,6 +417,7 @@ async fn reap(pool: Weak<Pool>, idle_for: Duration) {
             None => state.reaper = None,
         }
         drop(state);
+        pool.counters.on_closed(Why::Expired, expired.len());
         close_all(expired);
         if next.is_none() {
             return;

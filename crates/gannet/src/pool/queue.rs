@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::PoolStats;
 use super::shared::{Key, Left, Shared};
+use super::{HostStats, PoolStats};
 
 pub(super) type OriginId = u32;
 
@@ -410,6 +410,17 @@ impl<C, W, M: Clone> Queues<C, W, M> {
 
     pub(super) fn stats(&self) -> PoolStats {
         PoolStats { open: self.open, idle: self.idle, waiting: self.waiting }
+    }
+
+    pub(super) fn hosts(&self) -> Vec<HostStats> {
+        let known = self.origins.iter().filter(|origin| !origin.name.is_empty());
+        let stats = known.map(|origin| HostStats {
+            host: (*origin.name).to_owned(),
+            open: origin.open,
+            idle: origin.idle.len(),
+            waiting: origin.line.len() + origin.promoted.len(),
+        });
+        stats.collect()
     }
 
     #[cfg(test)]

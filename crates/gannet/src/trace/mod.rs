@@ -2,7 +2,7 @@
 //! [`Event`] as it happens. They watch and change nothing; what changes requests is a [`crate::Middleware`].
 //!
 //! Costs one branch per event while nobody watches. Called inside the request's own future: keep it short, never
-//! block. A panic in it is the request's.
+//! block. A panic in it is the request's. With the feature `tracing`, `Spans` makes a span of each request.
 //!
 //! ```
 //! use gannet::trace::{Begin, Event, RequestTrace, Trace};
@@ -31,10 +31,14 @@
 //! ```
 
 mod event;
+#[cfg(feature = "tracing")]
+mod spans;
 mod steps;
 mod tell;
 
 pub use event::{Event, RetryReason, ShownHeaders, ShownUrl};
+#[cfg(feature = "tracing")]
+pub use spans::Spans;
 pub(crate) use steps::Steps;
 pub(crate) use tell::{OwnTrace, Tracer, begin};
 

@@ -68,3 +68,22 @@ async fn it_may_be_dropped_in_async_code_and_says_plainly_that_it_may_not_be_use
     drop(response);
     super::until(|| origin.stats().connections == 0).await;
 }
+
+#[test]
+fn what_watches_and_changes_requests_is_there_behind_this_door_too() {
+    let origin = Origin::start_blocking().unwrap();
+    let seen = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = seen.clone();
+    let adds = |mut request: gannet::Request, next: gannet::Next| async move {
+        request.headers_mut().set("x-added", "1")?;
+        next.run(request).await
+    };
+    let session = gannet::Session::builder(Options::default()).middleware(adds).build().unwrap();
+    let session = gannet::blocking::Session::of(session).unwrap();
+    let request = session.get(origin.url("/anything")).trace(move |_: &gannet::trace::Event<'_>| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    let answer: Value = request.send().unwrap().json().unwrap();
+    assert_eq!(answer["headers"]["X-Added"], "1");
+    assert!(seen.load(std::sync::atomic::Ordering::Relaxed) >= 5);
+}

@@ -131,6 +131,20 @@ async fn a_tls_handshake_can_be_dropped_at_every_poll() {
 }
 
 #[tokio::test]
+async fn a_middleware_that_sends_twice_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let twice = |request: gannet::Request, next: gannet::Next| async move {
+        let again = request.try_clone().unwrap();
+        next.run(request).await?.bytes().await?;
+        next.run(again).await
+    };
+    drop_at_every_poll(&origin, false, |session| {
+        Box::pin(send_all(session.get(origin.url("/bytes/100000")).middleware(twice)))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn requests_that_share_a_connection_can_be_dropped_at_every_poll() {
     let origin = origin().await;
     for path in ["/bytes/300000", "/bytes/300000?chunked=1", "/redirect/2"] {

@@ -154,3 +154,35 @@ async fn a_body_is_held_to_its_bound_whether_its_length_is_announced_or_not() {
     assert_eq!(allowed.len(), 1001);
     assert_eq!(session.get(origin.url("/bytes/1001")).send().await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn an_error_for_a_status_can_keep_the_beginning_of_the_body() {
+    let said = r#"{"error":"no such id: s3cret"}"#;
+    let whole = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+    let torn = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 9\r\n\r\npart";
+    for (script, max, kept, open) in [
+        (answers(&whole), 1000, said, 1),
+        (answers(&whole), said.len(), said, 1),
+        (answers(&whole), 8, &said[..8], 1),
+        (answers(&whole), 0, "", 1),
+        (Script::new().expect_head().send(torn).close(), 1000, "part", 0),
+        (Script::new().expect_head().send(torn).hang(), 3, "par", 0),
+    ] {
+        let server = serve([script]).await;
+        let session = Session::default();
+        let response = session.get(server.url("/")).send().await.unwrap();
+        let status = response.status();
+        let error = in_time(response.error_for_status_with_body(max)).await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(status)));
+        assert_eq!((error.body().unwrap(), error.body_text().unwrap().as_ref()), (&kept.into(), kept));
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "a body may hold secrets: {error:?}");
+        assert_eq!(session.pool_stats().open, open, "{max}");
+    }
+    let origin = origin().await;
+    let large = Session::default().get(origin.url("/gzip")).send().await.unwrap();
+    assert!(large.error_for_status_with_body(10).await.unwrap().text().await.unwrap().contains("gzip"), "no error");
+    assert_eq!(
+        Session::default().get(origin.url("/status/404")).send().await.unwrap().error_for_status_ref().unwrap().body(),
+        None
+    );
+}

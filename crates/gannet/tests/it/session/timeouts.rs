@@ -21,7 +21,7 @@ fn check(error: &Error, kind: ErrorKind, phase: Phase, host: &str) {
 }
 
 /// A listener that completes no further connection: its backlog is full and nobody accepts.
-async fn full_backlog() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+pub(super) async fn full_backlog() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
