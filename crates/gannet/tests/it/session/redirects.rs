@@ -169,6 +169,25 @@ impl ScriptedServerAt {
 }
 
 #[tokio::test]
+async fn item_04_a_name_below_is_another_origin() {
+    let origin = origin().await;
+    let session = session(|options| options.dns.overrides = vec!["*:*:127.0.0.1".parse().unwrap()]);
+    for (from, to, kept) in [
+        ("site.test", "below.site.test", false),
+        ("below.site.test", "site.test", false),
+        ("site.test", "evilsite.test", false),
+        ("site.test", "site.test", true),
+    ] {
+        let port = origin.addr().port();
+        let url = format!("http://{from}:{port}/redirect-to?url=http://{to}:{port}/anything");
+        let request = session.get(url).bearer_auth("s3cret").header("Cookie", "c=s3cret").header("X-Api-Key", "s3cret");
+        let seen = json(request.send().await).await;
+        assert_eq!(seen["url"], format!("http://{to}:{port}/anything"));
+        assert_eq!(seen.to_string().matches("s3cret").count(), if kept { 3 } else { 0 }, "{from} -> {to}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn item_06_userinfo_that_a_server_writes_into_location_is_not_sent() {
     let session = Session::default();
     let server = serve([answers(OK)]).await;
