@@ -90,9 +90,11 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Into how many parts they can be divided so that each has one at least.
+    /// Into how many parts they can be divided. With few connections in each, requests would wait behind a slow one
+    /// while another part's are idle.
     pub(crate) fn most_shards(&self) -> usize {
-        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+        const LEAST: usize = 8;
+        (self.max.min(self.max_per_host.unwrap_or(usize::MAX)) / LEAST).max(1)
     }
 
     /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
