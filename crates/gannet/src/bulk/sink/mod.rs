@@ -18,7 +18,7 @@ mod stats;
 mod writer;
 
 pub(crate) use batch::BatchSink;
-pub use codec::{Codec, RowReader};
+pub use codec::{Codec, Ending, RowReader};
 pub use collect::{ChannelSink, CollectSink, OutcomeReceiver};
 #[cfg(feature = "state")]
 pub(crate) use entry::{Batch, Done, Entry};
