@@ -1,5 +1,7 @@
 //! From arguments to the library's options: one place for what `fetch` and `get` mean by the same option.
 
+mod connect;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -21,6 +23,7 @@ pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::
     for path in &network.cacert {
         options.tls.extra_roots.push(certificates(path, "--cacert")?);
     }
+    connect::apply(&network.connect, &mut options)?;
     options.proxy = proxy(&network.proxy)?;
     Ok(options)
 }
@@ -54,8 +57,8 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
 /// Usage: an option that cannot be used as it stands.
 pub(crate) fn open(options: Options) -> anyhow::Result<Session> {
     Session::new(options).map_err(|error| match error.kind() {
-        ErrorKind::Request | ErrorKind::Tls => usage(format!("--cacert: {}", error.message())),
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
+        ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),
     })
 }

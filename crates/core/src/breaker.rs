@@ -275,7 +275,7 @@ mod tests {
             assert!(opens_at_the_last(&mut Breaker::new(), outcome, 20, now), "{outcome:?}");
         }
         let own =
-            [ErrorKind::Resources, ErrorKind::TimeoutPool, ErrorKind::Closed, ErrorKind::Request, ErrorKind::Redirect];
+            [ErrorKind::Resources, ErrorKind::TimeoutPool, ErrorKind::Closed, ErrorKind::Request, ErrorKind::Denied];
         let harmless = own.into_iter().chain([ErrorKind::Protocol, ErrorKind::Decode]).map(Outcome::failure);
         for outcome in harmless.chain([200, 304, 404, 408, 429].map(Outcome::response)) {
             let mut breaker = Breaker::new();

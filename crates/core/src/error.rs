@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Request,
     /// `dns`: the name has no address, or the lookup failed.
     Dns,
+    /// `denied`: the address guard allows no address of the host.
+    Denied,
     /// `connect`: no address accepted a connection.
     Connect,
     /// `tls`: the handshake failed, or the certificate was refused.
@@ -61,11 +63,12 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [ErrorKind; 22] = [
+    pub const ALL: [ErrorKind; 23] = [
         ErrorKind::Input,
         ErrorKind::Url,
         ErrorKind::Request,
         ErrorKind::Dns,
+        ErrorKind::Denied,
         ErrorKind::Connect,
         ErrorKind::Tls,
         ErrorKind::Proxy,
@@ -93,6 +96,7 @@ impl ErrorKind {
             ErrorKind::Url => "url",
             ErrorKind::Request => "request",
             ErrorKind::Dns => "dns",
+            ErrorKind::Denied => "denied",
             ErrorKind::Connect => "connect",
             ErrorKind::Tls => "tls",
             ErrorKind::Proxy => "proxy",

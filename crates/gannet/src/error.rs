@@ -310,3 +310,25 @@ pub(crate) fn is_exhaustion(error: &std::io::Error) -> bool {
     const ENOBUFS: i32 = 105;
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM | ENOBUFS | EADDRNOTAVAIL))
 }
+
+/// Whether the peer ended TLS because of a certificate. In TLS 1.3 a server looks at the client's only after the
+/// client's side of the handshake is over (RFC 8446 §4.4), so that this comes in place of a response.
+pub(crate) fn is_tls_refusal(error: &std::io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        tls,
+        Some(rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                // The signature over it does not fit: of an authority that has but the name of the right one.
+                | Alert::DecryptError
+        ))
+    )
+}

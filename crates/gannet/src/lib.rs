@@ -28,6 +28,7 @@ mod progress;
 mod proxy;
 mod redact;
 mod request;
+mod resolve;
 mod response;
 mod retrying;
 mod send;
@@ -40,6 +41,7 @@ pub use body::{Body, BodyStream, Coding};
 pub use download::{Download, DownloadOptions, SaveAs, Saved, filename_of};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};
+pub use gannet_core::address::{AddressClass, Network};
 pub use gannet_core::auth::basic as basic_auth;
 pub use gannet_core::auth::{Credentials, Netrc, Scheme as AuthScheme};
 pub use gannet_core::cookie;
@@ -57,12 +59,14 @@ pub use http::{Method, StatusCode};
 pub use middleware::{Handling, Middleware, Next};
 pub use multipart::{Form, Part};
 pub use options::{
-    Auth, Connections, Cookies, Danger, Decode, Dns, Http, HttpVersion, NetrcFile, Options, Proxy, ResponseLimits, Tls,
+    Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, Http, HttpVersion,
+    IpVersion, NetrcFile, Options, Pin, Proxy, ResponseLimits, Tls, TlsVersion,
 };
 pub use pool::{HostStats, PoolClosed, PoolCounters, PoolStats};
 pub use progress::Progress;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder};
+pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;

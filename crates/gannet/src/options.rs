@@ -2,6 +2,7 @@
 //! file (serde) and on the command line.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,12 @@ use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyUrl};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Deserializer, Serialize};
+
+mod network;
+mod tls;
+
+pub use network::{DnsOverride, Guard, IpVersion};
+pub use tls::{ClientCertificate, Danger, Pin, Tls, TlsVersion};
 
 use crate::decode::content::DecodeLimits;
 
@@ -38,6 +45,8 @@ pub struct Options {
     pub proxy: Proxy,
     /// Name lookups.
     pub dns: Dns,
+    /// Where requests must not lead.
+    pub guard: Guard,
     /// Cookies.
     pub cookies: Cookies,
     /// Credentials.
@@ -63,12 +72,29 @@ pub struct Connections {
     /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
     /// the cookies, and with https the name that the certificate is for. No name is looked up.
     pub unix_socket: Option<PathBuf>,
+    /// Of which IP version addresses are used; any.
+    pub ip_version: IpVersion,
+    /// The address of this machine that connections are made from; whichever the system chooses. Only hosts that have
+    /// an address of its IP version can be reached, and no more connections than there are local ports.
+    pub local_address: Option<IpAddr>,
+    /// The network interface that connections are made over, by its name; whichever the system chooses. On Linux alone.
+    pub interface: Option<String>,
+    /// Probe connections that are silent for so long, in seconds, and as often again, until the system gives them up
+    /// (TCP keep-alive); none.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub keepalive: Option<Duration>,
+    /// Where a host has several addresses, how long one is waited for before the next is tried beside it (RFC 8305), in
+    /// seconds; 0.25, and at least 0.01.
+    #[serde(with = "gannet_core::timeout::seconds")]
+    pub eyeballs_delay: Duration,
 }
 
 impl Connections {
-    /// Into how many parts they can be divided so that each has one at least.
+    /// Into how many parts they can be divided. With few connections in each, requests would wait behind a slow one
+    /// while another part's are idle.
     pub(crate) fn most_shards(&self) -> usize {
-        self.max.min(self.max_per_host.unwrap_or(usize::MAX)).max(1)
+        const LEAST: usize = 8;
+        (self.max.min(self.max_per_host.unwrap_or(usize::MAX)) / LEAST).max(1)
     }
 
     /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
@@ -80,7 +106,17 @@ impl Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Connections { max: 512, max_per_host: None, idle: Duration::from_secs(60), unix_socket: None }
+        Connections {
+            max: 512,
+            max_per_host: None,
+            idle: Duration::from_secs(60),
+            unix_socket: None,
+            ip_version: IpVersion::Any,
+            local_address: None,
+            interface: None,
+            keepalive: None,
+            eyeballs_delay: Duration::from_millis(250),
+        }
     }
 }
 
@@ -127,24 +163,6 @@ pub enum HttpVersion {
     Http2PriorKnowledge,
 }
 
-/// How servers are verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tls {
-    /// Certificates (PEM, one or many each) trusted beside the machine's own; none.
-    pub extra_roots: Vec<String>,
-    /// What gives up security.
-    pub danger: Danger,
-}
-
-/// Options that give up security. Every use deserves a comment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Danger {
-    /// Accept any certificate for any name: anyone on the way can read and change everything. Off.
-    pub accept_invalid_certs: bool,
-}
-
 /// The proxy that requests go through. For each hop of a redirect it is chosen anew.
 ///
 /// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others
@@ -174,7 +192,7 @@ pub struct Proxy {
     pub tls: Tls,
 }
 
-/// Name lookups, by the system's resolver.
+/// Name lookups, by the system's resolver or by one that the session was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dns {
@@ -183,13 +201,16 @@ pub struct Dns {
     pub ttl: Duration,
     /// Names kept at the most; 10,000.
     pub cache_max: usize,
-    /// Lookups at once; 16. Further ones wait, and that wait counts towards no timeout but `total`.
+    /// Lookups at once; 16. Further ones wait, and that wait counts towards no timeout but `total`. The system's
+    /// resolver takes a thread for each.
     pub max_lookups: usize,
+    /// Addresses in place of a lookup; none. Where several fit, the last one does.
+    pub overrides: Vec<DnsOverride>,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16 }
+        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new() }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::options::Options;
 use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::proxy::{self, Proxies};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
+use crate::resolve::Resolve;
 use crate::response::Response;
 use crate::send::send_alone;
 use crate::trace::Trace;
@@ -109,19 +110,19 @@ impl Session {
     /// A session with these options. Opens nothing yet.
     ///
     /// # Errors
-    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, or a bad proxy of
-    /// the environment.
+    /// Kind `url` for a bad `base_url`, `request` for an unreadable root certificate or netrc file, a bad proxy of the
+    /// environment, and other options that cannot be.
     pub fn new(options: Options) -> Result<Self> {
         Session::builder(options).build()
     }
 
-    /// To give it what options cannot hold: code that watches or changes its requests.
+    /// To give it what options cannot hold: code that watches or changes its requests, another resolver.
     pub fn builder(options: Options) -> SessionBuilder {
-        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new() }
+        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new(), resolver: None }
     }
 
     fn build(builder: SessionBuilder) -> Result<Self> {
-        let SessionBuilder { options, traces, middlewares } = builder;
+        let SessionBuilder { options, traces, middlewares, resolver } = builder;
         let middlewares = (!middlewares.is_empty()).then(|| middlewares.into());
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
@@ -131,7 +132,7 @@ impl Session {
         }
         let connections = &options.connections;
         let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let connector = Connector::new(&options)?;
+        let connector = Connector::new(&options, resolver)?;
         let keys = Keys::new(&options.auth, base.as_ref())?;
         let mut jar = Jar::new();
         jar.trust_loopback(options.cookies.secure_loopback);
@@ -288,9 +289,16 @@ pub struct SessionBuilder {
     options: Options,
     traces: Vec<Arc<dyn Trace>>,
     middlewares: Vec<Arc<dyn Middleware>>,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl SessionBuilder {
+    /// Looks names up by this, in place of the system's resolver. Called again, it replaces the one before.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
     /// Watches all its requests. May be called more than once; all are told, in this order.
     pub fn trace(mut self, trace: impl Trace) -> Self {
         self.traces.push(Arc::new(trace));

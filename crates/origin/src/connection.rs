@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -83,6 +84,9 @@ impl Connection {
             Some(acceptor) => {
                 // A client that does not like the certificate ends here.
                 if let Ok(stream) = acceptor.accept(wire).await {
+                    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                        self.shared.recorder.on_resumed();
+                    }
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     self.serve_http(stream, cut, is_http2).await;
                 }

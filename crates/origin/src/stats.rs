@@ -27,6 +27,8 @@ pub struct Stats {
     pub max_connections: u64,
     /// Connections accepted.
     pub connections_total: u64,
+    /// Those of them that resumed a TLS session of an earlier one.
+    pub tls_resumed: u64,
     /// Requests per route, by its pattern, such as `/items/{id}`; those to no
     /// route are under `(unknown)`.
     pub paths: BTreeMap<String, u64>,
@@ -104,6 +106,7 @@ struct Figures {
     paths: HashMap<&'static str, u64>,
     urls: HashMap<String, u64>,
     urls_left_off: u64,
+    tls_resumed: u64,
 }
 
 /// One address, or all of them together.
@@ -126,6 +129,7 @@ impl Recorder {
             paths: HashMap::new(),
             urls: HashMap::new(),
             urls_left_off: 0,
+            tls_resumed: 0,
         };
         Recorder { figures: Mutex::new(figures), keep_urls }
     }
@@ -155,6 +159,11 @@ impl Recorder {
         Connected { recorder: Arc::clone(self), host }
     }
 
+    /// A connection's TLS session was an earlier one's.
+    pub(crate) fn on_resumed(&self) {
+        self.lock().tls_resumed += 1;
+    }
+
     /// The figures now, with `/limited`'s own.
     pub(crate) fn read(&self, limited: LimitedStats) -> Stats {
         let figures = self.lock();
@@ -166,6 +175,7 @@ impl Recorder {
             connections: all.connections,
             max_connections: all.max_connections,
             connections_total: all.connections_total,
+            tls_resumed: figures.tls_resumed,
             paths: figures.paths.iter().map(|(path, n)| ((*path).to_owned(), *n)).collect(),
             urls: figures.urls.iter().map(|(url, n)| (url.clone(), *n)).collect(),
             urls_left_off: figures.urls_left_off,
@@ -184,6 +194,7 @@ impl Recorder {
         figures.paths.clear();
         figures.urls.clear();
         figures.urls_left_off = 0;
+        figures.tls_resumed = 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Figures> {

@@ -3,6 +3,7 @@
 //! [`crate::settings`] turns it into options of the library.
 
 mod bulk;
+mod connect;
 mod get;
 mod proxy;
 mod request;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
+pub(crate) use connect::ConnectArgs;
 pub(crate) use get::{GetArgs, SaveArgs, UploadArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
-use super::{ProxyArgs, WhoArgs};
+use super::{ConnectArgs, ProxyArgs, WhoArgs};
 
 /// What is sent.
 #[derive(Debug, Args)]
@@ -87,6 +87,9 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificates of this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
 
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,

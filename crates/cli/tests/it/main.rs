@@ -11,6 +11,7 @@ mod help;
 mod http2;
 mod input;
 mod limits;
+mod network;
 mod nginx;
 mod origin;
 mod output;

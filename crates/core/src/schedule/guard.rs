@@ -132,5 +132,7 @@ const LONGEST_DECLARED: Duration = Duration::from_secs(3600);
 /// No whole answer, or one that says that the server failed.
 fn is_trouble(outcome: &Outcome) -> bool {
     outcome.status.is_some_and(|status| status >= 500)
-        || outcome.error.is_some_and(|kind| !matches!(kind, ErrorKind::Status | ErrorKind::Resources))
+        || outcome
+            .error
+            .is_some_and(|kind| !matches!(kind, ErrorKind::Status | ErrorKind::Resources | ErrorKind::Denied))
 }

@@ -10,6 +10,7 @@ use gannet_core::ErrorKind;
 use gannet_core::limit::declared_limit;
 use gannet_core::retry::parse_retry_after;
 use gannet_core::schedule::{self, Start, Ticket};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::copies::{Copies, copy_of};
@@ -46,6 +47,8 @@ pub(super) struct Sender {
     pub(super) memory: Arc<Memory>,
     /// How the sink wants its rows.
     pub(super) maker: Option<RowMaker>,
+    /// The runtime of the run's caller, where this is another.
+    pub(super) home: Option<Handle>,
 }
 
 /// What an attempt has brought so far.

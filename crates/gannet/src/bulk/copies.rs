@@ -88,8 +88,8 @@ impl Sender {
         }
         // The other may still make it; what this one was told holds meanwhile.
         let facts = self.facts(&ran.came, ran.result.as_ref().err(), true);
-        copies.on_copied(&start.ticket, Some(Lost { facts, answered: ran.came.response }));
         drop(ran.share);
+        copies.on_copied(&start.ticket, Some(Lost { facts, answered: ran.came.response }));
         if is_first { second.await } else { first.await }
     }
 

@@ -1,7 +1,8 @@
 //! The threads that a run's requests are on. A lane is a runtime on one thread with connections of its own, so that
-//! on the way of a request threads share nothing; what they share (limits, schedule, input, output) is behind the
-//! engine's lock, which a row takes for a moment when it ends and the next begins. The first lane is the caller's own
-//! runtime, the others live as long as the run.
+//! the way of a request is one thread's alone; what lanes share (limits, schedule, input, output) is behind the
+//! engine's lock, which a row takes for a moment when it ends and when the next begins. The first lane is the caller's
+//! own runtime, the others live as long as the run. So that what source and sink start does not end with a lane, they
+//! are called in the caller's runtime, on whichever thread.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +20,8 @@ use super::memory::Memory;
 use super::sink::RowMaker;
 use crate::session::Session;
 
-/// Dropping it aborts every worker and ends the threads, which it waits for: that is soon, none of them blocks.
+/// Dropping it aborts every worker and ends the threads, which it waits for: that is soon, each ends its poll and
+/// leaves what blocks to itself.
 pub(super) struct Lanes {
     workers: JoinSet<usize>,
     lanes: Vec<Lane>,
@@ -58,9 +60,14 @@ impl Lanes {
             threads.push(thread);
         }
         let count = runtimes.len();
+        if count > 1 {
+            // The shards have the whole of the caps.
+            session.inner.pool.evict_idle();
+        }
         let lanes = runtimes.into_iter().enumerate().map(|(number, runtime)| {
             let session = if count == 1 { session.clone() } else { session.shard(number, count) };
-            let sender = Arc::new(Sender { session, options: options.clone(), memory: memory.clone(), maker });
+            let home = (number > 0).then(Handle::current);
+            let sender = Arc::new(Sender { session, options: options.clone(), memory: memory.clone(), maker, home });
             Lane { runtime, sender, busy: 0 }
         });
         Lanes { workers: JoinSet::new(), lanes: lanes.collect(), threads }
@@ -138,6 +145,7 @@ impl Thread {
                 // An error is the end: the sender is gone.
                 let _ = runtime.block_on(ended);
             }
+            runtime.shutdown_background();
         })?;
         let runtime = receiver.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
         Ok((runtime, Thread { alive: Some(alive), thread: Some(thread) }))

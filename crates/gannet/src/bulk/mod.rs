@@ -62,8 +62,11 @@ pub struct BulkOptions {
     /// all but one.
     pub memory: u64,
     /// Threads that the requests are on; one, which is the runtime that drives the run. Each further one is a runtime of
-    /// its own for as long as the run lasts, with its part of `connections.max` and `connections.max_per_host`; limits
-    /// and order are kept over all of them. Of use where requests cost more than a core: see `docs/design/007-cores.md`.
+    /// its own for as long as the run lasts, with its part of `connections.max` and `connections.max_per_host` (eight of
+    /// each at least, else there are fewer threads); the session's idle connections are closed when such a run begins, and
+    /// what it does beside the run has the caps to itself. Limits and order are kept over all threads. Source and sink are
+    /// called on any of them, in the runtime that drives the run; bodies of requests and traces in that of the thread.
+    /// Of use where requests cost more than a core: see `docs/design/007-cores.md`.
     pub threads: Option<NonZeroUsize>,
     /// How long a stopped run waits for what is in flight; 30 s.
     #[serde(with = "gannet_core::timeout::seconds")]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gannet_core::ErrorKind;
 use gannet_core::schedule::Ticket;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -260,7 +261,14 @@ impl<S: Source, K: Sink> Copies for Shared<S, K> {
     }
 
     fn on_copied(&self, ticket: &Ticket, lost: Option<Lost>) {
-        self.lock().on_copied(ticket, lost, Instant::now());
+        let goes_on = lost.is_some();
+        let mut engine = self.lock();
+        engine.on_copied(ticket, lost, Instant::now());
+        drop(engine);
+        if goes_on {
+            // A slot is free, and no worker to take it.
+            self.signal.notify.notify_one();
+        }
     }
 }
 
@@ -310,6 +318,7 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, sender: Arc<Sender>
         let mut row = buffer::take_write();
         let made = sender.maker.map(|maker| maker.make(&mut ended.outcome, &mut row));
         let (mark, may_start) = {
+            let _home = sender.home.as_ref().map(Handle::enter);
             let mut engine = shared.lock();
             let mark = engine.on_ended(ended, made.map(|()| row.as_slice()), Instant::now());
             (mark, engine.schedule.has_free_slot())
@@ -324,8 +333,10 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, sender: Arc<Sender>
             let _ = mark.await;
             shared.lock().on_safe();
         }
-        let now = Instant::now();
+        let _home = sender.home.as_ref().map(Handle::enter);
         let mut engine = shared.lock();
+        // Behind the lock: the schedule's time goes on only.
+        let now = Instant::now();
         if matches!(engine.end, Some(End::FailFast | End::OutputFailed(_))) {
             shared.signal.notify.notify_one();
             return;

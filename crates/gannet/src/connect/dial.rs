@@ -1,6 +1,8 @@
 //! A bare stream to a host and port: its addresses are looked up and raced (RFC 8305; the order is decided by
-//! `gannet_core::eyeballs`). The attempts of a race that lose are closed as soon as one has won.
+//! `gannet_core::eyeballs`). The attempts of a race that lose are closed as soon as one has won. Every address
+//! passes the guard in the moment it is connected to.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,85 +16,136 @@ use tokio::time::{Instant, sleep_until};
 use url::Host;
 
 use super::Target;
-use super::dns::{self, Resolver};
+use super::dns::{Lookup, Resolver};
+use super::guard::{Guard, Refused};
+use super::socket::Sockets;
 use super::stream::Stream;
-use crate::error::{EADDRNOTAVAIL, Error, Result, is_exhaustion};
+use crate::error::{Error, Result, is_exhaustion};
 use crate::options::Options;
+use crate::resolve::Resolve;
 use crate::trace::Steps;
 
 /// What reaches hosts for one session.
 pub(super) struct Dialer {
     resolver: Resolver,
+    sockets: Sockets,
+    pace: Pace,
+    guard: Guard,
     unix_socket: Option<Arc<Path>>,
 }
 
 /// One connection being made. Dropping it closes whatever was opened.
 pub(super) struct Dialing<'a> {
+    dialer: &'a Dialer,
     route: Route,
     name: &'a str,
     port: u16,
+    chosen: bool,
 }
 
 enum Route {
-    Name(dns::Pending),
+    Name(Lookup),
     Address(IpAddr),
     Unix(Arc<Path>),
 }
 
 impl Dialer {
-    pub(super) fn new(options: &Options) -> Self {
-        let unix_socket = options.connections.unix_socket.as_deref().map(Arc::from);
-        Dialer { resolver: Resolver::new(options.dns.clone()), unix_socket }
+    /// # Errors
+    /// Kind `request`: options that cannot be, or not together.
+    pub(super) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
+        let connections = &options.connections;
+        let unix_socket: Option<Arc<Path>> = connections.unix_socket.as_deref().map(Arc::from);
+        if unix_socket.is_some() && options.guard.deny_private {
+            return Err(Error::request("guard.deny_private: connections.unix_socket leads every URL to this machine"));
+        }
+        Ok(Dialer {
+            resolver: Resolver::new(&options.dns, resolver)?,
+            sockets: Sockets::new(connections),
+            pace: Pace { attempt_delay: connections.eyeballs_delay, ..Pace::default() },
+            guard: Guard::new(&options.guard),
+            unix_socket,
+        })
     }
 
     /// Begins to reach this host and port: its name is being looked up from now on.
-    pub(super) fn dial<'a>(&self, target: &Target<'a>, progress: &mut Steps) -> Dialing<'a> {
+    pub(super) fn dial<'a>(&'a self, target: &Target<'a>, progress: &mut Steps) -> Dialing<'a> {
         let route = match (&self.unix_socket, &target.host) {
             (Some(path), _) => Route::Unix(path.clone()),
             (None, Host::Domain(name)) => {
-                let pending = self.resolver.lookup(name);
-                progress.on_lookup(target.name, pending.is_known());
-                Route::Name(pending)
+                let lookup = self.resolver.lookup(name, target.port);
+                progress.on_lookup(target.name, lookup.is_known());
+                Route::Name(lookup)
             }
             (None, Host::Ipv4(ip)) => Route::Address((*ip).into()),
             (None, Host::Ipv6(ip)) => Route::Address((*ip).into()),
         };
-        Dialing { route, name: target.name, port: target.port }
+        Dialing { dialer: self, route, name: target.name, port: target.port, chosen: target.chosen }
+    }
+
+    /// Whether URLs may lead to public addresses only.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.is_on()
+    }
+
+    /// The only place where a TCP connection is begun.
+    async fn connect(&self, address: SocketAddr, chosen: bool) -> std::result::Result<TcpStream, Attempt> {
+        if !chosen {
+            self.guard.judge(address).map_err(Attempt::Refused)?;
+        }
+        self.sockets.connect(address).await.map_err(Attempt::Failed)
     }
 }
 
 impl Dialing<'_> {
     /// Returns when the lookup is being made, no longer queued: a wait of our own making.
     pub(super) async fn queued(&mut self) {
-        if let Route::Name(pending) = &mut self.route {
-            pending.started().await;
+        if let Route::Name(lookup) = &mut self.route {
+            lookup.started().await;
         }
     }
 
-    /// The addresses alone, for a proxy to connect to.
+    /// The addresses alone, for a proxy to connect to: those that the guard lets pass.
     pub(super) async fn addresses(self, progress: &mut Steps) -> Result<Vec<IpAddr>> {
-        match self.route {
-            Route::Name(pending) => {
-                let cached = pending.is_known();
-                let addresses = pending.addresses().await?;
+        let mut addresses = match self.route {
+            Route::Name(lookup) => {
+                let cached = lookup.is_known();
+                let addresses = lookup.all().await?;
                 progress.on_addresses(&addresses, cached);
-                Ok(addresses)
+                addresses
             }
-            Route::Address(ip) => Ok(vec![ip]),
-            Route::Unix(_) => Ok(Vec::new()),
+            Route::Address(ip) => vec![ip],
+            Route::Unix(_) => Vec::new(),
+        };
+        let mut refused = None;
+        addresses.retain(|ip| match self.dialer.guard.judge(SocketAddr::new(*ip, self.port)) {
+            Ok(()) => true,
+            Err(why) => {
+                refused = Some(why);
+                false
+            }
+        });
+        match refused {
+            Some(why) if addresses.is_empty() => Err(Attempt::Refused(why).into_error(&[], self.port)),
+            _ => Ok(addresses),
         }
     }
 
     /// The stream, and in `phase` how far it came, should the caller give up.
     pub(super) async fn stream(self, phase: &mut Phase, progress: &mut Steps) -> Result<Stream> {
-        let addresses = match self.route {
-            Route::Name(pending) => {
-                let cached = pending.is_known();
-                let addresses = pending.addresses().await?;
-                progress.on_addresses(&addresses, cached);
-                addresses
+        let tcp = match self.route {
+            Route::Name(lookup) => {
+                let race = Race { dialer: self.dialer, name: self.name, port: self.port, chosen: self.chosen };
+                race.run(lookup, phase, progress).await?
             }
-            Route::Address(ip) => vec![ip],
+            Route::Address(ip) => {
+                *phase = Phase::Connect;
+                progress.on_connect(self.name, self.port);
+                if !self.dialer.sockets.reach(&ip) {
+                    return Err(Error::request(format!("{ip} is not of the IP version of connections.*")));
+                }
+                let connected = self.dialer.connect(SocketAddr::new(ip, self.port), self.chosen).await;
+                connected.map_err(|attempt| attempt.into_error(&[ip], self.port))?
+            }
             Route::Unix(path) => {
                 *phase = Phase::Connect;
                 progress.on_connect(self.name, self.port);
@@ -101,9 +154,6 @@ impl Dialing<'_> {
                 return Ok(Stream::Unix(unix));
             }
         };
-        *phase = Phase::Connect;
-        progress.on_connect(self.name, self.port);
-        let tcp = race(&addresses, self.port).await?;
         progress.on_connected(tcp.peer_addr().ok(), tcp.local_addr().ok());
         Ok(Stream::Tcp(tcp))
     }
@@ -116,56 +166,103 @@ async fn unix(path: &Path) -> Result<UnixStream> {
     })
 }
 
-async fn race(addresses: &[IpAddr], port: u16) -> Result<TcpStream> {
-    if let [only] = addresses {
-        return connect(SocketAddr::new(*only, port)).await.map_err(|error| failed(error, &[*only], port));
-    }
-    let mut race = Eyeballs::new(Pace::default());
-    race.on_addresses(addresses, Instant::now().into_std());
-    race.on_resolved();
-    let mut attempts = FuturesUnordered::new();
-    let mut last_error = std::io::Error::from_raw_os_error(EADDRNOTAVAIL);
-    loop {
-        let until = loop {
-            match race.poll(Instant::now().into_std()) {
-                Next::Start(address) => attempts.push(connect(SocketAddr::new(address, port))),
-                Next::Wait(until) => break until,
-                Next::Failed => return Err(failed(last_error, addresses, port)),
-            }
-        };
-        tokio::select! {
-            biased;
-            Some(result) = attempts.next() => match result {
-                Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    race.on_failed();
-                    // What a server said is worth more than what this machine lacks.
-                    if !is_exhaustion(&error) || is_exhaustion(&last_error) {
-                        last_error = error;
-                    }
+/// The addresses of one name, one against the other.
+struct Race<'a> {
+    dialer: &'a Dialer,
+    name: &'a str,
+    port: u16,
+    chosen: bool,
+}
+
+impl Race<'_> {
+    async fn run(&self, mut lookup: Lookup, phase: &mut Phase, progress: &mut Steps) -> Result<TcpStream> {
+        let mut race = Eyeballs::new(self.dialer.pace);
+        let mut attempts = FuturesUnordered::new();
+        let (mut known, mut lost, mut resolved) = (Vec::new(), None, false);
+        let cached = lookup.is_known();
+        loop {
+            let until = loop {
+                match race.poll(Instant::now().into_std()) {
+                    Next::Start(ip) => attempts.push(self.dialer.connect(SocketAddr::new(ip, self.port), self.chosen)),
+                    Next::Wait(until) => break until,
+                    Next::Failed => return Err(self.lost(lost, &known)),
                 }
-            },
-            () = sleep_until(until.unwrap_or_else(std::time::Instant::now).into()), if until.is_some() => {}
+            };
+            let turn = async {
+                match until {
+                    Some(until) => sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(attempt) = attempts.next() => match attempt {
+                    Ok(stream) => return Ok(stream),
+                    Err(attempt) => {
+                        race.on_failed();
+                        lost = Some(attempt.or(lost));
+                    }
+                },
+                answer = lookup.next(), if !resolved => match answer? {
+                    Some(addresses) => {
+                        if *phase == Phase::Dns {
+                            progress.on_addresses(&addresses, cached);
+                            progress.on_connect(self.name, self.port);
+                            *phase = Phase::Connect;
+                        }
+                        let before = known.len();
+                        known.extend(addresses.into_iter().filter(|ip| self.dialer.sockets.reach(ip)));
+                        race.on_addresses(&known[before..], Instant::now().into_std());
+                    }
+                    None => {
+                        resolved = true;
+                        race.on_resolved();
+                    }
+                },
+                () = turn => {}
+            }
+        }
+    }
+
+    fn lost(&self, lost: Option<Attempt>, addresses: &[IpAddr]) -> Error {
+        match lost {
+            Some(attempt) => attempt.into_error(addresses, self.port),
+            None => {
+                Error::new(ErrorKind::Dns, Phase::Dns, "the name has no address of the IP version of connections.*")
+            }
         }
     }
 }
 
-async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await.map_err(|error| match error.raw_os_error() {
-        // A machine without IPv6 says this at once, for ever; with IPv4 it means that the ports ran out.
-        Some(EADDRNOTAVAIL) if address.is_ipv6() => std::io::ErrorKind::NetworkUnreachable.into(),
-        _ => error,
-    })?;
-    // A request leaves in one write; waiting to fill a segment only delays it.
-    stream.set_nodelay(true)?;
-    Ok(stream)
+/// How an attempt at one address was lost.
+enum Attempt {
+    Refused(Refused),
+    Failed(io::Error),
 }
 
-fn failed(error: std::io::Error, addresses: &[IpAddr], port: u16) -> Error {
-    let tried = match addresses {
-        [only] => SocketAddr::new(*only, port).to_string(),
-        many => format!("any of {} addresses, port {port}", many.len()),
-    };
-    Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
-        .with_message(format!("cannot connect to {tried}"))
+impl Attempt {
+    /// The one that says more: what a server said before what this machine lacks, and that before what the guard
+    /// forbids.
+    fn or(self, other: Option<Attempt>) -> Attempt {
+        match (self, other) {
+            (Attempt::Refused(_), Some(other)) => other,
+            (Attempt::Failed(error), Some(Attempt::Failed(other))) if is_exhaustion(&error) => Attempt::Failed(other),
+            (attempt, _) => attempt,
+        }
+    }
+
+    fn into_error(self, addresses: &[IpAddr], port: u16) -> Error {
+        let error = match self {
+            Attempt::Refused(refused) => {
+                return Error::new(ErrorKind::Denied, Phase::Connect, refused.to_string());
+            }
+            Attempt::Failed(error) => error,
+        };
+        let tried = match addresses {
+            [only] => SocketAddr::new(*only, port).to_string(),
+            many => format!("any of {} addresses, port {port}", many.len()),
+        };
+        Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
+            .with_message(format!("cannot connect to {tried}"))
+    }
 }

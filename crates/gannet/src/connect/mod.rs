@@ -4,10 +4,13 @@
 
 mod dial;
 mod dns;
+mod guard;
 mod proxy;
+mod socket;
 mod stream;
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gannet_core::{ErrorKind, Phase};
@@ -19,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::options::{HttpVersion, Options};
 use crate::pool::Conn;
 use crate::proxy::ProxyServer;
+use crate::resolve::Resolve;
 use crate::trace::Steps;
 
 use dial::Dialer;
@@ -41,22 +45,26 @@ pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     pub(crate) port: u16,
     pub(crate) tls: bool,
+    /// By the options, not by a URL: the address guard has no say.
+    pub(crate) chosen: bool,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn of(url: &'a Url) -> Result<Self> {
         let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
         let (name, tls) = (url.host_str().unwrap_or_default(), url.scheme() == "https");
-        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls })
+        Ok(Target { host, name, port: url.port().unwrap_or(if tls { 443 } else { 80 }), tls, chosen: false })
     }
 }
 
 impl Connector {
-    pub(crate) fn new(options: &Options) -> Result<Self> {
+    /// # Errors
+    /// Kind `request`: options that cannot be, or not together.
+    pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
         let tls = TlsSetup::new(&options.tls, options.http.version)?;
         // What is said to a proxy is HTTP/1.1.
         let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
-        Ok(Connector { dialer: Dialer::new(options), tls, proxy_tls })
+        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
     /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
@@ -70,6 +78,11 @@ impl Connector {
         progress: &mut Steps,
     ) -> Result<Conn> {
         let target = Target::of(url)?;
+        if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
+            // Not even to an address: the connection might be used again for a name.
+            let why = "guard.deny_private is on, and this proxy looks names up itself; socks5:// is given addresses";
+            return Err(Error::new(ErrorKind::Denied, Phase::Connect, why));
+        }
         let reached = via.map(ProxyServer::target);
         let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
         dialing.queued().await;

@@ -34,7 +34,7 @@ impl ProxyServer {
     /// Where it is reached.
     pub(super) fn target(&self) -> Target<'_> {
         let tls = self.url().scheme() == ProxyScheme::Https;
-        Target { host: self.url().host(), name: self.name(), port: self.url().port(), tls }
+        Target { host: self.url().host(), name: self.name(), port: self.url().port(), tls, chosen: true }
     }
 }
 

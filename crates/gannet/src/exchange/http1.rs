@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::body::Kind;
 use crate::buffer::ReadBuffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_tls_refusal};
 use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
@@ -216,7 +216,10 @@ impl Http1 {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
-                let cause = self.broken.take().unwrap_or(error);
+                let cause = match self.broken.take() {
+                    Some(broken) if !is_tls_refusal(&error) => broken,
+                    _ => error,
+                };
                 Poll::Ready(Err(self.broke(cause, phase)))
             }
             Poll::Pending => {
@@ -279,6 +282,7 @@ impl Http1 {
 
     fn broke(&self, error: io::Error, phase: Phase) -> Failed {
         let (kind, message) = match phase {
+            _ if !self.answered && is_tls_refusal(&error) => (ErrorKind::Tls, "the server refused the TLS session"),
             Phase::Body => (ErrorKind::Body, "connection broken before the body was whole"),
             _ => (ErrorKind::Connection, "connection broken before the response"),
         };

@@ -143,8 +143,8 @@ fn without_indentation(text: &str) -> String {
 /// The long options, as they are defined: by the name of a field, or by a name of their own.
 fn options_of_the_command() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
-    for file in ["mod", "bulk", "request", "state"] {
-        let text = read(&root().join(format!("crates/cli/src/args/{file}.rs")));
+    for file in fs::read_dir(root().join("crates/cli/src/args")).expect("the command has its options there") {
+        let text = read(&file.expect("a file").path());
         let fields = text.lines().filter_map(|line| line.trim().strip_prefix("pub(crate) ")?.split(": ").next());
         known.extend(fields.map(|field| format!("--{}", field.replace('_', "-"))));
         let own = text.split("long = \"").skip(1).filter_map(|rest| rest.split('"').next());

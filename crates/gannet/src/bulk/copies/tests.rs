@@ -55,7 +55,7 @@ fn sender() -> Sender {
     let session = Session::new(crate::Options::default()).unwrap();
     let options = Arc::new(BulkOptions::default());
     let memory = Memory::new(options.memory);
-    Sender { session, options, memory, maker: None }
+    Sender { session, options, memory, maker: None, home: None }
 }
 
 /// What the race came to, by status, its latency, and what was told of the loser.

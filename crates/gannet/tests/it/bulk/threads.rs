@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gannet::bulk::source::{ListSource, Target};
+use gannet::bulk::source::{ListSource, StreamSource, Target};
 use gannet::bulk::{BulkOptions, End, Outcome, PolitenessOptions, Run, Sink};
 use gannet::{ErrorKind, Options, Session};
 use gannet_origin::Origin;
@@ -100,17 +101,90 @@ async fn the_rate_of_a_host_holds_over_all_threads() {
 
 #[tokio::test]
 async fn caps_on_connections_are_divided_and_hold() {
-    for (max, max_per_host, most) in [(5, None, 5), (64, Some(3), 3), (1, None, 1)] {
+    for (max, max_per_host, most) in [(33, None, 33), (512, Some(17), 17), (5, None, 5)] {
         let origin = Origin::start().await.unwrap();
         let urls: Vec<String> = (0..300).map(|n| origin.url(&format!("/delay/0.002?n={n}"))).collect();
         let mut options = Options::default();
         (options.connections.max, options.connections.max_per_host) = (max, max_per_host);
         let session = Session::new(options).unwrap();
-        let outcomes = session.fetch_all(&urls).options(threads(4)).concurrency(64).await;
+        let outcomes = session
+            .fetch_all(&urls)
+            .options(BulkOptions { polite: PolitenessOptions::off(), ..threads(4) })
+            .concurrency(64)
+            .per_host(64)
+            .await;
         assert!(outcomes.iter().all(Outcome::is_ok));
         let seen = origin.stats().max_connections;
-        assert!((1..=most).contains(&seen), "{max}, {max_per_host:?}: {seen}");
+        assert_eq!(seen, most, "{max}, {max_per_host:?}: {seen}");
     }
+}
+
+#[tokio::test]
+async fn connections_that_are_idle_when_a_run_begins_do_not_add_to_its_caps() {
+    let origin = Origin::start().await.unwrap();
+    let mut options = Options::default();
+    options.connections.max = 32;
+    let session = Session::new(options).unwrap();
+    let urls: Vec<String> = (0..200).map(|n| origin.url(&format!("/delay/0.002?n={n}"))).collect();
+    let bulk = |count| BulkOptions { polite: PolitenessOptions::off(), ..threads(count) };
+    let first = session.fetch_all(&urls).options(bulk(1)).concurrency(32).await;
+    assert!(first.iter().all(Outcome::is_ok) && session.pool_stats().idle == 32, "{:?}", session.pool_stats());
+    let (beside, options) = (session.clone(), bulk(3));
+    let second = tokio::spawn(async move { beside.fetch_all(&urls).options(options).concurrency(32).await });
+    let mut most = 0;
+    until(|| {
+        most = most.max(session.pool_stats().open);
+        second.is_finished()
+    })
+    .await;
+    assert!(second.await.unwrap().iter().all(Outcome::is_ok));
+    assert!((1..=32).contains(&most), "{most}");
+}
+
+#[tokio::test]
+async fn what_a_sink_starts_outlives_the_threads_of_the_run() {
+    #[derive(Clone, Debug, Default)]
+    struct Spawns(Arc<AtomicUsize>);
+    impl Sink for Spawns {
+        fn push(&mut self, _outcome: Outcome) -> std::io::Result<()> {
+            let saved = self.0.clone();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    tokio::task::yield_now().await;
+                }
+                saved.fetch_add(1, Ordering::Relaxed);
+            });
+            Ok(())
+        }
+    }
+    let origin = Origin::start().await.unwrap();
+    let sink = Spawns::default();
+    let urls = (0..300).map(|n| origin.url(&format!("/items/{n}?delay=0.002")));
+    let run = Run::new(&session(), list(urls), sink.clone(), threads(3));
+    assert!(matches!(run.drive().await.end, End::Complete));
+    until(|| sink.0.load(Ordering::Relaxed) == 300).await;
+}
+
+#[tokio::test]
+async fn a_source_that_blocks_does_not_hold_the_end_of_the_threads() {
+    let origin = Origin::start().await.unwrap();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let urls: Vec<String> = (0..200).map(|n| origin.url(&format!("/items/{n}?delay=0.002"))).collect();
+    // Behind the last URL it waits for a thread that blocks, as standard input does.
+    let last = futures_util::stream::once(async move {
+        let _ = tokio::task::spawn_blocking(move || blocked.recv()).await;
+        String::from("http://127.0.0.1:1/")
+    });
+    let targets = futures_util::StreamExt::chain(futures_util::stream::iter(urls), Box::pin(last));
+    let seen = Seen::default();
+    let run = Run::new(&session(), StreamSource::new(None, targets), seen.clone(), threads(3));
+    let control = run.control();
+    let driving = tokio::spawn(run.drive());
+    until(|| control.snapshot().ok == 200).await;
+    control.abort();
+    assert!(matches!(driving.await.unwrap().end, End::Stopped));
+    until(|| run_threads() == 0).await;
+    drop(release);
 }
 
 #[tokio::test]

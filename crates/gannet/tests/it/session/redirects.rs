@@ -169,6 +169,25 @@ impl ScriptedServerAt {
 }
 
 #[tokio::test]
+async fn item_04_a_name_below_is_another_origin() {
+    let origin = origin().await;
+    let session = session(|options| options.dns.overrides = vec!["*:*:127.0.0.1".parse().unwrap()]);
+    for (from, to, kept) in [
+        ("site.test", "below.site.test", false),
+        ("below.site.test", "site.test", false),
+        ("site.test", "evilsite.test", false),
+        ("site.test", "site.test", true),
+    ] {
+        let port = origin.addr().port();
+        let url = format!("http://{from}:{port}/redirect-to?url=http://{to}:{port}/anything");
+        let request = session.get(url).bearer_auth("s3cret").header("Cookie", "c=s3cret").header("X-Api-Key", "s3cret");
+        let seen = json(request.send().await).await;
+        assert_eq!(seen["url"], format!("http://{to}:{port}/anything"));
+        assert_eq!(seen.to_string().matches("s3cret").count(), if kept { 3 } else { 0 }, "{from} -> {to}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn item_06_userinfo_that_a_server_writes_into_location_is_not_sent() {
     let session = Session::default();
     let server = serve([answers(OK)]).await;
@@ -191,6 +210,32 @@ async fn item_01_from_https_to_http_is_another_origin_and_can_be_refused() {
     let strict = RedirectPolicy { downgrade: false, ..RedirectPolicy::default() };
     let error = session.get(&url).redirects(strict).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Redirect);
+}
+
+#[tokio::test]
+async fn item_09_no_referer_is_made_up() {
+    let (origin, session) = (origin().await, Session::default());
+    let elsewhere = format!("http://localhost:{}/anything", origin.addr().port());
+    for target in ["/anything", &elsewhere] {
+        let url = origin.url(&format!("/redirect-to?url={target}")).replace("http://", "http://me:s3cret@");
+        let seen = json(session.get(&url).send().await).await;
+        assert_eq!(seen["headers"].get("Referer"), None, "{target}");
+        let seen = json(session.get(&url).header("Referer", "http://own.example/").send().await).await;
+        assert_eq!(seen["headers"]["Referer"], "http://own.example/", "{target}");
+    }
+}
+
+#[tokio::test]
+async fn item_29_strict_transport_security_is_not_remembered() {
+    let origin = origin().await;
+    let session = session(|options| options.tls.extra_roots = vec![origin.ca_pem().to_owned()]);
+    let strict = origin.https_url("/response-headers?strict-transport-security=max-age=600");
+    let (strict, plain) =
+        (strict.replace("127.0.0.1", "localhost"), origin.url("/anything").replace("127.0.0.1", "localhost"));
+    let response = session.get(strict).send().await.unwrap();
+    assert_eq!(response.headers().get("strict-transport-security"), Some("max-age=600"));
+    let response = session.get(&plain).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().scheme()), (200, "http"));
 }
 
 #[tokio::test]

@@ -1,0 +1,63 @@
+//! How hosts are reached: the options of connections and TLS, as the library has them.
+
+use gannet::{ClientCertificate, ErrorKind, IpVersion, Options, TlsVersion};
+
+use crate::args::{ConnectArgs, values};
+use crate::exit::usage;
+
+/// Puts them into a session's options. Keys are logged where SSLKEYLOGFILE says so, as with curl.
+///
+/// # Errors
+/// Usage: a file that cannot be read.
+pub(super) fn apply(args: &ConnectArgs, options: &mut Options) -> anyhow::Result<()> {
+    let tls = &mut options.tls;
+    tls.only_extra_roots = args.cacert_only;
+    tls.client = client(args)?;
+    tls.pins = args.pinnedpubkey.clone();
+    tls.server_name = args.tls_server_name.clone();
+    tls.min_version = if args.tlsv1_3 { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
+    tls.key_log = true;
+    let connections = &mut options.connections;
+    connections.ip_version = match (args.ipv4, args.ipv6) {
+        (true, _) => IpVersion::V4,
+        (_, true) => IpVersion::V6,
+        _ => IpVersion::Any,
+    };
+    connections.unix_socket = args.unix_socket.clone();
+    match args.interface.as_deref().map(|text| (text, text.parse())) {
+        Some((_, Ok(address))) => connections.local_address = Some(address),
+        Some((name, Err(_))) => connections.interface = Some(name.to_owned()),
+        None => {}
+    }
+    connections.keepalive = args.keepalive();
+    connections.eyeballs_delay = args.eyeballs_delay().unwrap_or(connections.eyeballs_delay);
+    options.dns.overrides = args.resolve.clone();
+    options.guard.deny_private = args.deny_private;
+    options.guard.allow = args.allow_private.clone();
+    Ok(())
+}
+
+/// An error of a session's options, by the name of the option on the command line.
+pub(super) fn refused(error: &gannet::Error) -> Option<anyhow::Error> {
+    let message = error.message();
+    let (path, rest) = message.split_once(':').unwrap_or((&message, ""));
+    let name = match path.split('[').next().unwrap_or(path) {
+        "tls.client.key" => "--key",
+        "tls.client.chain" | "tls.client" => "--cert",
+        "tls.server_name" => "--tls-server-name",
+        "dns.overrides" => "--resolve",
+        "tls.extra_roots" | "tls.only_extra_roots" => "--cacert",
+        _ => return None,
+    };
+    (error.kind() == ErrorKind::Request).then(|| usage(format!("{name}:{rest}")))
+}
+
+fn client(args: &ConnectArgs) -> anyhow::Result<Option<ClientCertificate>> {
+    let Some(cert) = &args.cert else { return Ok(None) };
+    let chain = values::read_file(cert, "--cert")?;
+    let key = match &args.key {
+        Some(key) => values::read_file(key, "--key")?,
+        None => chain.clone(),
+    };
+    Ok(Some(ClientCertificate { chain, key }))
+}
