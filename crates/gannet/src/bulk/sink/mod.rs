@@ -33,6 +33,8 @@ pub use rows::{OrderedOptions, RowSink};
 pub use stats::{LatencyMs, SlowHost, Stats, Summary};
 #[cfg(feature = "state")]
 pub(crate) use writer::{BatchWriter, Report};
+#[cfg(all(test, feature = "state"))]
+pub(crate) use writer::{Level, Pace};
 pub use writer::{Mark, RowWriter};
 
 use std::io;
