@@ -63,6 +63,12 @@ pub(super) fn recover(
     }
     let mut reading = Reading::new(known, is_all, committed);
     reading.read(journal, data, table)?;
+    if !is_all && reading.is_damaged && reading.is_unmoved() {
+        // What follows the end at once may be a row that an edit in front of it has moved there.
+        journal.transaction(|db| put(db, table.suspect(), &true))?;
+        reading = Reading::new(reading.known, true, committed);
+        reading.read(journal, data, table)?;
+    }
     if reading.is_damaged && reading.end < committed {
         return Err(damaged(data, reading.end, there));
     }
@@ -191,6 +197,11 @@ impl<'a> Reading<'a> {
             Ending::Unended => {}
         }
         Ok(())
+    }
+
+    /// Nothing was taken from the file.
+    fn is_unmoved(&self) -> bool {
+        self.end == self.committed && self.found.is_empty() && self.turned.is_empty() && self.salvaged.is_empty()
     }
 
     /// Takes rows in, up to one that is damaged.

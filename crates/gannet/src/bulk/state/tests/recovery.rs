@@ -280,6 +280,29 @@ fn damage_in_front_of_intact_rows_is_refused_with_its_offset_and_nothing_is_cut(
 }
 
 #[test]
+fn an_edit_that_moves_the_committed_end_into_a_row_is_not_cut_there() {
+    for (name, line) in [("rows.jsonl", 2), ("rows.jsonl", 0), ("rows.jsonl.gz", 0), ("rows.jsonl.zst", 0)] {
+        let place = Place::new(name);
+        three(&place);
+        let at = rendered(&(0..line).collect::<Vec<_>>()).len();
+        let mut bytes = std::fs::read(&place.out).unwrap();
+        bytes.splice(at..at, *b"# mine\n");
+        std::fs::write(&place.out, &bytes).unwrap();
+        let refused = place.begin().run(&Identity::default(), None).unwrap_err();
+        assert!(refused.to_string().contains(&format!("damaged at byte {at} of")), "{name}: {refused}");
+        assert_eq!(std::fs::read(&place.out).unwrap(), bytes, "{name}");
+    }
+    // Rows that are rows still.
+    let place = Place::new("rows.jsonl");
+    three(&place);
+    let edited = String::from_utf8(std::fs::read(&place.out).unwrap()).unwrap().replace("\"index\":", "\"index\": ");
+    std::fs::write(&place.out, &edited).unwrap();
+    let opened = place.open(None);
+    assert_eq!((done(&opened, 9), opened.notes.len()), ((0..9).collect::<Vec<_>>(), 0));
+    assert_eq!(std::fs::read_to_string(&place.out).unwrap(), edited);
+}
+
+#[test]
 fn a_length_that_is_damaged_does_not_pass_for_a_torn_member() {
     let place = Place::new("rows.jsonl.gz");
     let ends = three(&place);
