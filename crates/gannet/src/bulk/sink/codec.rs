@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use zstd::bulk::Compressor;
 
-pub use self::reader::RowReader;
+pub use self::reader::{Ending, RowReader};
 use crate::decode::DecodeError;
 use crate::decode::content;
 

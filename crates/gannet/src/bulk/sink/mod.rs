@@ -18,7 +18,7 @@ mod stats;
 mod writer;
 
 pub(crate) use batch::BatchSink;
-pub use codec::{Codec, RowReader};
+pub use codec::{Codec, Ending, RowReader};
 pub use collect::{ChannelSink, CollectSink, OutcomeReceiver};
 #[cfg(feature = "state")]
 pub(crate) use entry::{Batch, Done, Entry};
@@ -33,6 +33,8 @@ pub use rows::{OrderedOptions, RowSink};
 pub use stats::{LatencyMs, SlowHost, Stats, Summary};
 #[cfg(feature = "state")]
 pub(crate) use writer::{BatchWriter, Report};
+#[cfg(all(test, feature = "state"))]
+pub(crate) use writer::{Level, Pace};
 pub use writer::{Mark, RowWriter};
 
 use std::io;

@@ -401,7 +401,14 @@ impl Shared {
         let mut last_write = None;
         loop {
             let work = self.next_work(&mut batch, last_write, target.due());
-            let number = self.lock().taken;
+            let number = {
+                let state = self.lock();
+                if state.failure.is_some() {
+                    // Told meanwhile by whoever commits. What the target has not handed on yet stays where it is safe.
+                    return;
+                }
+                state.taken
+            };
             let (whole, result) = match work {
                 Work::Batch => target.write(&mut batch, number),
                 Work::Due => target.on_due(number),

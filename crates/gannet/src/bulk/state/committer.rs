@@ -68,8 +68,8 @@ impl Committer {
         let queue = Arc::new(Queue::default());
         let ours = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("gannet-state".into()).spawn(move || {
-            let ending = Ending(ours);
-            ending.0.run(commits, &report)
+            let ending = Ending { queue: ours, report };
+            ending.queue.run(commits, &ending.report)
         })?;
         Ok(Committer { queue, thread: Some(thread) })
     }
@@ -190,13 +190,19 @@ impl Cookies {
     }
 }
 
-/// Says on drop that the thread has ended, however it did.
-struct Ending(Arc<Queue>);
+/// Says on drop that the thread has ended, however it did; of a panic it tells whoever waits for a commit.
+struct Ending {
+    queue: Arc<Queue>,
+    report: Report,
+}
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.lock().has_ended = true;
-        self.0.done.notify_all();
+        if std::thread::panicking() {
+            self.report.failed(&io::Error::other("the thread that commits the state panicked"));
+        }
+        self.queue.lock().has_ended = true;
+        self.queue.done.notify_all();
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::data::{DataFile, sync_dir};
 use super::journal::{self, Journal, Table, get, put};
 use super::{Durability, StateError, beside};
-use crate::bulk::sink::{Codec, RowReader};
+use crate::bulk::sink::{Codec, Ending, RowReader};
 
 /// Says that all newer rows have come, and a merge was begun.
 pub(super) const MERGING: &str = "merging";
@@ -51,6 +51,12 @@ pub(super) fn merge(journal: &mut Journal, out: &Path) -> Result<(), StateError>
     let fresh = beside(&real, "merge");
     // The name that was given may have been another, which led to this one.
     let codec = journal::codec(&journal.db).map_err(|error| journal.error(&error))?.unwrap_or(Codec::of(out));
+    let there = std::fs::metadata(&real).map_err(io)?.len();
+    let committed: u64 = get(&journal.db, Table::Outcome.end()).map_err(|error| journal.error(&error))?.unwrap_or(0);
+    if there < committed {
+        // It has lost rows, which nothing else would tell once the end is another: it is to be read as a whole.
+        journal.transaction(|db| put(db, Table::Outcome.suspect(), &true))?;
+    }
     let length = rewrite((&real, codec), &newer, &fresh).map_err(|error| {
         // What it takes on the disk may be what others lack.
         let _ = std::fs::remove_file(&fresh);
@@ -91,6 +97,7 @@ fn rewrite((out, codec): (&Path, Codec), newer: &File, fresh: &Path) -> io::Resu
             }
         }
     }
+    is_intact(&reader)?;
     // Rows that OUT has lost since they were asked again.
     for place in places.into_values() {
         append_row(newer, place, &mut merged)?;
@@ -124,7 +131,23 @@ fn places(file: &File) -> io::Result<BTreeMap<u64, (u64, usize)>> {
             place += line.len() as u64;
         }
     }
+    is_intact(&reader)?;
     Ok(places)
+}
+
+/// Rows behind what is damaged would be left out, and the file that has them replaced.
+fn is_intact(reader: &RowReader) -> io::Result<()> {
+    if reader.ending() != Ending::Damaged {
+        return Ok(());
+    }
+    let at = reader.end();
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "it is damaged at byte {at}, so newer rows cannot be put into it; nothing was changed. Put it back as it was; \
+             or keep a copy and cut it there (truncate -s {at}), and the run asks again what stood behind"
+        ),
+    ))
 }
 
 /// The index of a row, which every row begins with.

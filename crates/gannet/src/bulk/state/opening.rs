@@ -16,7 +16,7 @@ use super::identity::Identity;
 use super::journal::{self, Journal, Table, get, put};
 use super::recorder::{Committing, Recorder, Turns};
 use super::recover::{Known, Recovered, recover};
-use super::tail::Tail;
+use super::tail::{HAS_TAIL, Tail};
 use super::{Durability, Lock, beside, merge, path_of, resolved, schema};
 use crate::bulk::Prior;
 use crate::bulk::prior::Bits;
@@ -123,6 +123,7 @@ impl Opening {
     pub fn run(mut self, identity: &Identity, turns: Option<u64>) -> Result<Opened, StateError> {
         let is_new = self.known().is_none();
         if is_new {
+            self.refuse_others()?;
             match self.create(identity, turns.is_some()) {
                 // What is to be replaced need not be whole: its tables may be damaged so that they cannot be dropped.
                 Err(error) if self.is_fresh && error.reason() == Reason::Damaged => {
@@ -153,14 +154,38 @@ impl Opening {
 
     /// Makes the tables of a run that begins, in the place of what was there.
     fn create(&mut self, identity: &Identity, is_ordered: bool) -> Result<(), StateError> {
-        let tail = Tail::path_of(&self.out);
-        let empty_output = [&self.out, &tail].into_iter().any(|path| path.symlink_metadata().is_ok());
+        let tail = self.packs().then(|| Tail::path_of(&self.out));
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let empty_output = is_there(&self.out) || tail.as_deref().is_some_and(is_there);
+        // Of another run, which this one replaces.
+        let has_tail = self.is_fresh && tail.is_some();
         self.journal.transaction(|db| {
             journal::create(db, identity, empty_output)?;
+            put(db, HAS_TAIL, &has_tail)?;
             put(db, ORDERED, &is_ordered)
         })?;
         // Out of the log, whose first damaged frame hides all behind it.
         self.journal.checkpoint()
+    }
+
+    /// What stands under the names that a new run would use is somebody's, unless it is to be replaced.
+    fn refuse_others(&self) -> Result<(), StateError> {
+        if self.is_fresh {
+            return Ok(());
+        }
+        let tail = self.packs().then_some("tail");
+        let mut names = tail.into_iter().chain(["retry", "merge"]).map(|suffix| beside(&self.out, suffix));
+        names.find(|path| path.symlink_metadata().is_ok()).map_or(Ok(()), |path| Err(other(&path)))
+    }
+
+    fn packs(&self) -> bool {
+        Codec::of(&self.given) != Codec::Plain
+    }
+
+    /// Whether rows may stand beside the output that are not packed yet. A state that does not say may have them.
+    fn has_tail(&self) -> Result<bool, StateError> {
+        let told: Option<bool> = get(&self.journal.db, HAS_TAIL).map_err(|error| self.journal.error(&error))?;
+        Ok(self.packs() && told.unwrap_or(true))
     }
 
     /// The same with nothing in the file, which stays locked.
@@ -194,6 +219,7 @@ impl Opening {
         }
         if let Some(tail) = tail {
             tail.remove().map_err(|error| StateError::io(&Tail::path_of(&self.out), &error))?;
+            self.journal.transaction(|db| put(db, HAS_TAIL, &false))?;
         }
         self.choose(condition, &known)?;
         if self.count("again")? == 0 {
@@ -250,7 +276,9 @@ impl Opening {
         let mut data = DataFile::open(&self.out, Codec::of(&self.given)).map_err(io)?;
         if empty {
             data.end_at(0).and_then(|()| data.sync()).map_err(io)?;
-            remove(&Tail::path_of(&self.out))?;
+            if self.has_tail()? {
+                remove(&Tail::path_of(&self.out))?;
+            }
             sync_dir(&self.out).map_err(io)?;
             self.journal.transaction(|db| put(db, "empty_output", &false))?;
         }
@@ -289,6 +317,13 @@ impl Opening {
         let mut recovered = recover(&mut self.journal, data, table, known)?;
         if data.codec() == Codec::Plain {
             return Ok((recovered, None));
+        }
+        if !self.has_tail()? {
+            let path = Tail::path_of(&self.out);
+            if path.symlink_metadata().is_ok() {
+                return Err(other(&path));
+            }
+            self.journal.transaction(|db| put(db, HAS_TAIL, &true))?;
         }
         let tail = Tail::open(&self.out, self.durability == Durability::Row);
         let mut tail = tail.map_err(|error| StateError::io(&Tail::path_of(&self.out), &error))?;
@@ -489,6 +524,18 @@ fn alone(out: &Path) -> StateError {
             "{}: it exists already, without a state to go on from ({}); --fresh overwrites it, another name keeps it",
             out.display(),
             path_of(out).display()
+        ),
+    )
+}
+
+/// A file under a name that this run would use, and not its own.
+fn other(path: &Path) -> StateError {
+    StateError::new(
+        Reason::Alone,
+        format!(
+            "{}: it exists already, and is not of this run, which would write to it; move it away, or give -o another \
+             name; --fresh overwrites it",
+            path.display()
         ),
     )
 }

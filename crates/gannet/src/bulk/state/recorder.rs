@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use super::committer::{CLOSING, Commits, Committer};
 use super::data::DataFile;
 use super::error::as_io;
-use super::journal::{Page, Table, held_row};
-use super::tail::{MEMBER, Tail};
+use super::journal::{Page, Table, held_row, put};
+use super::tail::{HAS_TAIL, MEMBER, Tail};
 use super::{Durability, Lock, merge, status};
 use crate::bulk::prior::Bits;
 use crate::bulk::sink::{Batch, BatchWriter, Done, Entry, Report};
@@ -41,8 +41,9 @@ pub(super) enum Committing {
     Over,
 }
 
-/// Rows that wait for their turn. All of them stand in the state from the commit on that finished them; those that
-/// memory has no room for are read from there again.
+/// Rows that wait for their turn. All of them stand in the state from the commit on that finished them: of a plain
+/// output that of their batch, of a packed one that of the next [`Recorder::pack`], and until then in the [`Tail`]. Those
+/// that memory has no room for are read from the state again.
 #[derive(Debug)]
 pub(super) struct Turns {
     reorder: Reorder<Vec<u8>>,
@@ -112,6 +113,7 @@ impl BatchWriter for Recorder {
         if let Some(tail) = self.tail.take_if(|_| is_committed) {
             let path = tail.path().to_owned();
             tail.remove().map_err(|error| named(&path, &error))?;
+            journal.transaction(|db| put(db, HAS_TAIL, &false)).map_err(io::Error::other)?;
         }
         if let Some(turns) = &self.ordered
             && turns.is_waiting()

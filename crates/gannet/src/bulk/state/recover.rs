@@ -1,6 +1,7 @@
 //! Brings a state and its output together after whatever ended the last run. The output is the truth: what stands
 //! in it whole is done, also where the state did not learn of it; what the state believes and the output lost is asked
-//! again. Only what is torn is cut off; where that is more than an unended row, it is kept aside.
+//! again. Only what is torn is cut off; what is damaged is kept aside, and where it stands in front of what the state
+//! knows to be whole, nothing is touched and the run refused: intact rows may follow.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,7 +16,7 @@ use super::error::Reason;
 use super::journal::{Journal, Kept, Table, get, put};
 use super::{StateError, beside};
 use crate::bulk::prior::Bits;
-use crate::bulk::sink::{Codec, RowReader, host};
+use crate::bulk::sink::{Codec, Ending, RowReader, host};
 
 /// What the state knows of the rows.
 #[derive(Debug, Default)]
@@ -62,15 +63,25 @@ pub(super) fn recover(
     }
     let mut reading = Reading::new(known, is_all, committed);
     reading.read(journal, data, table)?;
+    if !is_all && reading.is_damaged && reading.is_unmoved() {
+        // What follows the end at once may be a row that an edit in front of it has moved there.
+        journal.transaction(|db| put(db, table.suspect(), &true))?;
+        reading = Reading::new(reading.known, true, committed);
+        reading.read(journal, data, table)?;
+    }
+    if reading.is_damaged && reading.end < committed {
+        return Err(damaged(data, reading.end, there));
+    }
     let cut = there.saturating_sub(reading.end);
-    let kept_aside = if reading.is_damaged { Some(keep_aside(data, reading.end).map_err(io)?) } else { None };
+    let is_kept = reading.is_damaged || reading.is_doubtful;
+    let kept_aside = if is_kept { Some(keep_aside(data, reading.end).map_err(io)?) } else { None };
     // Whole rows of a torn member become a member of their own. They are kept in the state until that is written.
     let torn = (reading.found.split_off(reading.whole.0), reading.turned.split_off(reading.whole.1));
     let (salvaged, end) = (std::mem::take(&mut reading.salvaged), reading.end);
     if !salvaged.is_empty() {
         journal.transaction(|db| put(db, SALVAGED, &salvaged).and_then(|()| put(db, SALVAGED_AT, &end)))?;
     }
-    reading.adopt(journal, table, 0)?;
+    reading.adopt(journal, table, reading.end)?;
     data.end_at(reading.end).map_err(io)?;
     data.append(&salvaged).map_err(io)?;
     if cut > 0 {
@@ -79,7 +90,7 @@ pub(super) fn recover(
     let lost = reading.forget_lost(journal, table)?;
     (reading.found, reading.turned) = torn;
     reading.end = data.end();
-    reading.adopt(journal, table, 0)?;
+    reading.adopt(journal, table, reading.end)?;
     let adopted = reading.adopted;
     journal.transaction(|db| {
         put(db, table.suspect(), &false)?;
@@ -123,12 +134,16 @@ struct Reading<'a> {
     /// How many of both stand in front of the end.
     whole: (usize, usize),
     adopted: u64,
+    /// Where they ended as the state knows it.
+    committed: u64,
     /// Where the whole rows end.
     end: u64,
     /// Rows behind the end, of a member that may not be whole.
     salvaged: Vec<u8>,
-    /// An ended line is no row.
+    /// What follows the end is no torn row: an ended line that is none, or bytes that no crash can have left.
     is_damaged: bool,
+    /// A member is torn that was whole once, and it cannot be told whether others follow.
+    is_doubtful: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -140,9 +155,11 @@ impl<'a> Reading<'a> {
             turned: Vec::new(),
             whole: (0, 0),
             adopted: 0,
+            committed,
             end: if is_all { 0 } else { committed },
             salvaged: Vec::new(),
             is_damaged: false,
+            is_doubtful: false,
         }
     }
 
@@ -160,12 +177,31 @@ impl<'a> Reading<'a> {
                 self.end = batch.end;
                 self.salvaged.clear();
                 self.whole = (self.found.len(), self.turned.len());
-                self.adopt(journal, table, ADOPT_AT_ONCE)?;
+                if self.found.len() + self.turned.len() >= ADOPT_AT_ONCE {
+                    // Until all is read, what the state knows of the end stays: it tells what is lost, and what is damaged.
+                    self.adopt(journal, table, self.end.max(self.committed))?;
+                }
             } else {
                 self.salvaged.extend_from_slice(&rows);
             }
         }
+        match reader.ending() {
+            Ending::Whole | Ending::Zeros => {}
+            Ending::Damaged => self.is_damaged = true,
+            // What the state knows of ended, and the file is long enough for it.
+            Ending::Unended if self.end < self.committed => {
+                let is_there = data.len().map_err(io)? >= self.committed;
+                self.is_damaged |= is_there;
+                self.is_doubtful = !is_there && data.codec() != Codec::Plain;
+            }
+            Ending::Unended => {}
+        }
         Ok(())
+    }
+
+    /// Nothing was taken from the file.
+    fn is_unmoved(&self) -> bool {
+        self.end == self.committed && self.found.is_empty() && self.turned.is_empty() && self.salvaged.is_empty()
     }
 
     /// Takes rows in, up to one that is damaged.
@@ -217,14 +253,12 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn adopt(&mut self, journal: &mut Journal, table: Table, from: usize) -> Result<(), StateError> {
-        if self.found.len() + self.turned.len() >= from {
-            journal.adopt(table, &self.found, &self.turned, self.end)?;
-            self.adopted += self.found.len() as u64;
-            self.found.clear();
-            self.turned.clear();
-            self.whole = (0, 0);
-        }
+    fn adopt(&mut self, journal: &mut Journal, table: Table, end: u64) -> Result<(), StateError> {
+        journal.adopt(table, &self.found, &self.turned, end)?;
+        self.adopted += self.found.len() as u64;
+        self.found.clear();
+        self.turned.clear();
+        self.whole = (0, 0);
         Ok(())
     }
 
@@ -291,6 +325,19 @@ fn keep_aside(data: &DataFile, from: u64) -> io::Result<PathBuf> {
     io::copy(&mut reader.take(u64::MAX), &mut aside)?;
     aside.sync_all()?;
     Ok(path)
+}
+
+/// Damage in front of what is committed: what follows is not thrown away before somebody has looked.
+fn damaged(data: &DataFile, at: u64, length: u64) -> StateError {
+    let path = data.path().display();
+    StateError::new(
+        Reason::Damaged,
+        format!(
+            "{path}: it is damaged at byte {at} of {length}, and rows that are done stand behind; nothing was changed. \
+             Put it back as it was; or keep a copy and cut it there (truncate -s {at} {path}), and the same command \
+             asks again what stood behind; or start over with --fresh"
+        ),
+    )
 }
 
 fn twice(data: &DataFile, index: u64) -> StateError {

@@ -125,6 +125,8 @@ impl Tail {
     }
 }
 
+/// Under this name the state says that the file beside the output is its run's: from before it is made until it is gone.
+pub(super) const HAS_TAIL: &str = "has_tail";
 /// So many bytes of rows are packed at once; more come together only within one batch.
 pub(super) const MEMBER: usize = 1 << 20;
 /// How long rows gather to be packed.

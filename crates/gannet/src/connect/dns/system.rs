@@ -17,7 +17,7 @@ const THREAD_IDLE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) names: VecDeque<Arc<str>>,
-    threads: usize,
+    pub(super) threads: usize,
     idle: usize,
 }
 

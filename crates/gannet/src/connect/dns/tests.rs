@@ -98,6 +98,31 @@ async fn item_32_the_first_asker_gives_up_and_the_others_have_their_answer() {
 }
 
 #[tokio::test]
+async fn no_more_lookups_are_made_at_once_than_allowed() {
+    let two = Dns { max_lookups: 2, ..Dns::default() };
+    let slow = Arc::new(Slow::default());
+    let resolver = Resolver::new(&two, Some(Arc::new(slow.clone()))).unwrap();
+    let lookups: Vec<_> = (0..5).map(|n| resolver.lookup(&format!("n{n}.test"), 80)).collect();
+    for asked in 2..=5 {
+        breathe().await;
+        assert_eq!(slow.asked.load(Ordering::SeqCst), asked);
+        slow.go.notify_one();
+    }
+    breathe().await;
+    slow.go.notify_one();
+    for lookup in lookups {
+        assert_eq!(lookup.all().await.unwrap().len(), 2);
+    }
+
+    let resolver = system(&two);
+    let lookups: Vec<_> = (1..=20).map(|n| resolver.lookup(&format!("127.0.0.{n}"), 80)).collect();
+    assert!((1..=2).contains(&resolver.shared.lock().queue.threads));
+    for lookup in lookups {
+        assert_eq!(lookup.all().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn item_32_the_cache_is_bounded() {
     let resolver = system(&Dns { cache_max: 3, ..Dns::default() });
     for number in 0..20 {

@@ -3,7 +3,8 @@
 //! system may leave in the place of bytes that never reached the disk, count as torn too.
 //!
 //! What a torn member still yields is given when its bytes simply end. Once its decoder finds it damaged nothing of
-//! it is given, because what was decoded before may be wrong already.
+//! it is given, because what was decoded before may be wrong already. Whether a crash can have left what is torn, or it
+//! is damaged, is told apart: [`RowReader::ending`].
 
 use std::fs::File;
 use std::io;
@@ -22,6 +23,11 @@ const STEP: usize = 64 << 10;
 const PIECE: usize = 4 << 20;
 /// A piece of a file that was never written reads as zeros, a sector at the least.
 const SECTOR: usize = 512;
+/// How a member begins (RFC 1952 §2.3.1: deflate is the only method), and a frame (RFC 8878 §3.1.1).
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+/// So many zeros end a whole member of gzip that has rows: the upper bytes of its length.
+const MOST_ZEROS: u64 = 3;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What is known of the rows that [`RowReader::next_batch`] gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,21 @@ pub struct Batch {
     /// Whether the rows, and all given before, stand in front of `end`. Rows that do not are of a member that is
     /// given in pieces, and the batch with which it ends is whole; or it never comes, and they are of a torn member.
     pub whole: bool,
+}
+
+/// What the last whole row or member of a file is followed by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing, or it is not known yet.
+    #[default]
+    Whole,
+    /// The beginning of a row or member, which the file is too short for.
+    Unended,
+    /// Zeros up to the file's end, or such a beginning and then zeros: bytes that never reached the disk.
+    Zeros,
+    /// What no crash leaves: a member whose bytes are wrong, what is no member at all, or zeros with other bytes behind
+    /// them. Whole rows may follow, which are not read. A damaged length may make a member seem unended instead.
+    Damaged,
 }
 
 /// Reads the rows of a file.
@@ -48,13 +69,33 @@ pub struct RowReader {
     /// The member behind `end` is given in pieces.
     in_pieces: bool,
     is_done: bool,
+    ending: Ending,
 }
 
 impl RowReader {
     /// Reads from this offset on, at which a member must begin, or a line. The file's own position is neither used
     /// nor moved.
     pub fn new(file: File, codec: Codec, from: u64) -> Self {
-        RowReader { file, codec, end: from, rest: Vec::new(), unpacker: None, in_pieces: false, is_done: false }
+        RowReader {
+            file,
+            codec,
+            end: from,
+            rest: Vec::new(),
+            unpacker: None,
+            in_pieces: false,
+            is_done: false,
+            ending: Ending::Whole,
+        }
+    }
+
+    /// What follows the rows, once [`RowReader::next_batch`] has given `None`.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// Where the last whole member read so far ends, or the last whole line.
+    pub(in crate::bulk) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Replaces `rows` by the next whole rows, each with its LF; `None` at the end. Plain rows come by 256 KiB, packed
@@ -94,6 +135,12 @@ impl RowReader {
                 return Ok(Some(Batch { end: self.end, whole: true }));
             }
             self.is_done = true;
+            self.ending = match zero {
+                Some(zero) if is_zero_from(&self.file, self.end + zero as u64)? => Ending::Zeros,
+                Some(_) => Ending::Damaged,
+                None if there > 0 => Ending::Unended,
+                None => Ending::Whole,
+            };
             return Ok((there > 0).then_some(Batch { end: self.end, whole: false }));
         }
     }
@@ -128,12 +175,11 @@ impl RowReader {
                     return Ok(None);
                 }
                 step @ (Step::FileEnd | Step::Damaged) => {
-                    if !self.in_pieces {
-                        self.salvage(rows)?;
-                    } else if step == Step::FileEnd {
+                    if self.in_pieces && step == Step::FileEnd {
                         rows.truncate(memrchr(b'\n', rows).map_or(0, |at| at + 1));
+                        self.ending = self.torn_as(written_upto(&self.file, self.end)?)?;
                     } else {
-                        rows.clear();
+                        self.salvage(rows)?;
                     }
                     self.is_done = true;
                     break false;
@@ -144,50 +190,87 @@ impl RowReader {
         Ok(Some(Batch { end: self.end, whole }))
     }
 
-    /// What the torn member at `end` yields of whole rows, going by its bytes in front of any hole.
-    fn salvage(&self, rows: &mut Vec<u8>) -> io::Result<()> {
+    /// What the torn member at `end` yields of whole rows, going by its bytes in front of any hole; none where it was
+    /// given in pieces. Finds out whether it is torn or damaged.
+    fn salvage(&mut self, rows: &mut Vec<u8>) -> io::Result<()> {
         rows.clear();
+        let written = written_upto(&self.file, self.end)?;
         let mut unpacker = Unpacker::new(self.codec, self.end)?;
-        unpacker.limit = written_upto(&self.file, self.end)?;
-        loop {
+        unpacker.limit = written.0;
+        let step = loop {
             match unpacker.step(&self.file, rows)? {
+                Step::Inside | Step::MemberEnd if self.in_pieces => rows.clear(),
                 // It was no longer when it was read before.
                 Step::Inside | Step::MemberEnd => {}
-                Step::FileEnd => {
-                    rows.truncate(memrchr(b'\n', rows).map_or(0, |at| at + 1));
-                    return Ok(());
-                }
-                Step::Damaged => {
-                    rows.clear();
-                    return Ok(());
-                }
+                step @ (Step::FileEnd | Step::Damaged) => break step,
             }
-        }
+        };
+        self.ending = match step {
+            Step::FileEnd => self.torn_as(written)?,
+            _ => Ending::Damaged,
+        };
+        let keeps = step == Step::FileEnd && !self.in_pieces;
+        rows.truncate(memrchr(b'\n', rows).filter(|_| keeps).map_or(0, |at| at + 1));
+        Ok(())
+    }
+
+    /// What a member is that was decoded as far as it can have been written.
+    fn torn_as(&self, (upto, is_last): (u64, bool)) -> io::Result<Ending> {
+        let magic: &[u8] = match self.codec {
+            Codec::Plain => &[],
+            Codec::Gzip => &GZIP_MAGIC,
+            Codec::Zstd => &ZSTD_MAGIC,
+        };
+        // The decoder waits for a whole head before it says that it is none.
+        let (mut start, length) = (Vec::new(), (upto - self.end).min(magic.len() as u64) as usize);
+        read_at(&self.file, self.end, length, &mut start)?;
+        let zeros = self.file.metadata()?.len().saturating_sub(upto);
+        Ok(match () {
+            () if !is_last || !magic.starts_with(&start) => Ending::Damaged,
+            () if upto == self.end || zeros > MOST_ZEROS => Ending::Zeros,
+            () => Ending::Unended,
+        })
     }
 }
 
 /// Where the bytes from `from` on end that can have been written: in front of the first sector of zeros, and of any
-/// zeros before it.
-fn written_upto(file: &File, from: u64) -> io::Result<u64> {
+/// zeros before it; and whether nothing but zeros follows.
+fn written_upto(file: &File, from: u64) -> io::Result<(u64, bool)> {
     let (mut at, mut upto, mut chunk) = (from, from, Vec::new());
     loop {
         chunk.clear();
         let room = CHUNK - (at % SECTOR as u64) as usize;
         read_at(file, at, room, &mut chunk)?;
         if chunk.is_empty() {
-            return Ok(upto);
+            return Ok((upto, true));
         }
         let mut rest = &chunk[..];
         while !rest.is_empty() {
             let (sector, behind) = rest.split_at(rest.len().min(SECTOR - (at % SECTOR as u64) as usize));
             match sector.iter().rposition(|&byte| byte != 0) {
                 Some(last) => upto = at + last as u64 + 1,
-                None if sector.len() == SECTOR => return Ok(upto),
+                None if sector.len() == SECTOR => return Ok((upto, is_zero_from(file, at)?)),
                 None => {}
             }
             at += sector.len() as u64;
             rest = behind;
         }
+    }
+}
+
+/// Whether the file has only zeros from there on.
+fn is_zero_from(file: &File, mut at: u64) -> io::Result<bool> {
+    let mut chunk = Vec::new();
+    loop {
+        chunk.clear();
+        read_at(file, at, CHUNK, &mut chunk)?;
+        if chunk.is_empty() {
+            return Ok(true);
+        }
+        if chunk.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        at += chunk.len() as u64;
     }
 }
 

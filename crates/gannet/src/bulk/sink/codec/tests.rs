@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 
-use super::reader::Batch;
+use super::reader::{Batch, Ending};
 use super::*;
 
 const ALL: [Codec; 3] = [Codec::Plain, Codec::Gzip, Codec::Zstd];
@@ -37,11 +37,12 @@ struct Found {
     torn: Vec<u8>,
     end: u64,
     is_torn: bool,
+    ending: Ending,
 }
 
 fn read_from(bytes: &[u8], codec: Codec, from: u64) -> Found {
     let mut reader = RowReader::new(file(bytes), codec, from);
-    let mut found = Found { whole: Vec::new(), torn: Vec::new(), end: from, is_torn: false };
+    let mut found = Found { whole: Vec::new(), torn: Vec::new(), end: from, is_torn: false, ending: Ending::Whole };
     let mut batch_rows = Vec::new();
     while let Some(batch) = reader.next_batch(&mut batch_rows).unwrap() {
         assert!(batch_rows.is_empty() || batch_rows.ends_with(b"\n"));
@@ -54,6 +55,8 @@ fn read_from(bytes: &[u8], codec: Codec, from: u64) -> Found {
         found.end = batch.end;
     }
     assert!(reader.next_batch(&mut batch_rows).unwrap().is_none(), "the end stays the end");
+    found.ending = reader.ending();
+    assert_eq!(found.ending != Ending::Whole, found.is_torn);
     found
 }
 
@@ -196,13 +199,14 @@ fn three(codec: Codec) -> (Vec<u8>, Vec<u8>, [(usize, usize); 4]) {
 fn whatever_byte_is_damaged_the_members_before_it_are_whole() {
     for codec in PACKED {
         let (bytes, text, ends) = three(codec);
-        let mut unnoticed = 0;
+        let (mut unnoticed, mut hidden) = (0, 0);
         for at in ends[1].0..bytes.len() {
             for flip in [0x01, 0x80, 0xff] {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= flip;
                 let found = read(&damaged, codec);
                 let before = ends.iter().rposition(|end| end.0 <= at).unwrap();
+                hidden += usize::from(matches!(found.ending, Ending::Unended | Ending::Zeros));
                 let expected = if found.is_torn { ends[before] } else { ends[3] };
                 unnoticed += usize::from(!found.is_torn);
                 assert_eq!(found.whole, text[..expected.1], "{codec:?} {at} {flip}");
@@ -211,6 +215,8 @@ fn whatever_byte_is_damaged_the_members_before_it_are_whole() {
         }
         // Of a gzip member the date and the system it was made on, and the bits behind its last block.
         assert!(unnoticed <= 2 * (3 * 6 + 2), "{codec:?}: {unnoticed}");
+        // A length that became larger than what follows, or an end of file that is met in a head.
+        assert!(hidden < bytes.len() / 4, "{codec:?}: {hidden}");
     }
 }
 
@@ -226,6 +232,8 @@ fn wherever_the_file_is_cut_its_whole_members_and_a_prefix_of_the_rest_are_read(
                 let found = read(&torn, codec);
                 let yielded = [&*found.whole, &found.torn].concat();
                 assert!(text.starts_with(&yielded), "{codec:?} {cut} {zeros}");
+                assert_ne!(found.ending, Ending::Damaged, "{codec:?} {cut} {zeros}");
+                assert!(zeros < 600 || found.ending == Ending::Zeros, "{codec:?} {cut} {zeros}");
                 salvaged += found.torn.len();
                 if codec == Codec::Plain {
                     assert_eq!(found.end, found.whole.len() as u64);
@@ -251,7 +259,7 @@ fn rows_behind_a_hole_are_not_taken() {
         bytes[hole..hole + 4096].fill(0);
         let found = read(&bytes, codec);
         let yielded = [found.whole, found.torn].concat();
-        assert!(text.starts_with(&yielded) && found.is_torn, "{codec:?}");
+        assert!(text.starts_with(&yielded) && found.ending == Ending::Damaged, "{codec:?}");
         assert!(!yielded.is_empty(), "what stands before it is");
     }
 }
@@ -259,10 +267,17 @@ fn rows_behind_a_hole_are_not_taken() {
 #[test]
 fn what_is_no_member_is_torn() {
     for codec in PACKED {
-        for tail in [&b"x"[..], b"\x1f", b"\x1f\x8b\x08", b"{\"index\":1}\n", b"\x28\xb5\x2f\xfd", b"\0"] {
+        for tail in [&b"x"[..], b"\x1f", b"\x1f\x8b\x08", b"{\"index\":1}\n", b"note\n", b"\x28\xb5\x2f\xfd", b"\0"] {
             let whole = encoded(codec, &rows(0, 2));
             let found = read(&[&whole, tail].concat(), codec);
-            let expected = Found { whole: rows(0, 2), torn: Vec::new(), end: whole.len() as u64, is_torn: true };
+            let ending = match tail {
+                b"\0" => Ending::Zeros,
+                b"x" | b"{\"index\":1}\n" => Ending::Damaged,
+                _ if encoded(codec, b"").starts_with(&tail[..1]) => Ending::Unended,
+                _ => Ending::Damaged,
+            };
+            let expected =
+                Found { whole: rows(0, 2), torn: Vec::new(), end: whole.len() as u64, is_torn: true, ending };
             assert_eq!(found, expected, "{codec:?} {tail:?}");
         }
         assert!(read(b"{\"index\":1}\n", codec).is_torn);

@@ -161,6 +161,59 @@ impl BatchWriter for Fails {
     }
 }
 
+/// A commit of it fails while the thread waits for more; by then something is due, where that is said.
+#[cfg(feature = "state")]
+struct FailsMeanwhile {
+    report: Option<Report>,
+    is_due: bool,
+    acted: Sender<&'static str>,
+}
+
+#[cfg(feature = "state")]
+impl BatchWriter for FailsMeanwhile {
+    fn begin(&mut self, report: Report) -> io::Result<()> {
+        self.report = Some(report);
+        Ok(())
+    }
+
+    fn write(&mut self, _: &mut Batch, _: u64) -> (u64, io::Result<()>) {
+        let _ = self.acted.send("write");
+        (0, Ok(()))
+    }
+
+    /// Asked for right before the thread waits.
+    fn due(&self) -> Option<Instant> {
+        if let Some(report) = &self.report {
+            report.failed(&io::ErrorKind::StorageFull.into());
+        }
+        self.is_due.then(Instant::now)
+    }
+
+    fn on_due(&mut self, _: u64) -> (u64, io::Result<()>) {
+        let _ = self.acted.send("due");
+        (0, Ok(()))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let _ = self.acted.send("finish");
+        Ok(())
+    }
+}
+
+#[cfg(feature = "state")]
+#[tokio::test]
+async fn nothing_more_is_done_once_a_commit_has_failed() {
+    for is_due in [true, false] {
+        let (acted, acts) = channel();
+        let target = FailsMeanwhile { report: None, is_due, acted };
+        let writer = RowWriter::start(Box::new(target), Pace::default()).unwrap();
+        assert_eq!(finish(&writer).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        drop(writer);
+        // The target is gone by now, so this ends.
+        assert_eq!(acts.iter().collect::<Vec<_>>(), [""; 0], "{is_due}");
+    }
+}
+
 #[cfg(feature = "state")]
 #[tokio::test]
 async fn whoever_had_room_is_woken_when_a_commit_fails_for_which_nobody_waits() {

@@ -75,6 +75,32 @@ fn a_merge_that_is_killed_at_any_step_is_done_by_the_next_command() {
 }
 
 #[test]
+fn newer_rows_are_not_put_into_an_output_that_is_damaged() {
+    for name in ["rows.jsonl.gz", "rows.jsonl.zst"] {
+        let place = Place::new(name);
+        let (before, _) = retried(&place);
+        let mut damaged = before[&place.out].clone();
+        let third = damaged.len() / 3;
+        damaged[third] ^= 0x55;
+        std::fs::write(&place.out, &damaged).unwrap();
+        let refused = begun(place.retry(None).state).finish().unwrap_err();
+        assert!(refused.to_string().contains("it is damaged at byte 0"), "{name}: {refused}");
+        assert_eq!(std::fs::read(&place.out).unwrap(), damaged, "{name}");
+        assert!(place.begin().run(&Identity::default(), None).is_err(), "{name}: it stays so");
+        let refused = place.save();
+        // Put back as it was.
+        std::fs::write(&place.out, &before[&place.out]).unwrap();
+        assert_eq!(done(&place.open(None), 8).len(), 7, "{name}");
+        assert_merged(&place);
+        // Or cut: what is lost is asked again.
+        place.restore(&refused);
+        place.cut(0);
+        assert_eq!(done(&place.open(None), 8), [1, 4], "{name}");
+        assert_eq!(place.rows(), [(1, 2), (4, 2)], "{name}");
+    }
+}
+
+#[test]
 fn a_retry_that_is_killed_goes_on_and_nothing_else_does_meanwhile() {
     let place = Place::new("rows.jsonl");
     place.complete(&[&[0, 6, 1], &[2, 3, 4, 5]]);

@@ -214,6 +214,155 @@ fn an_output_that_something_else_has_changed_is_kept_aside_or_refused() {
     assert!(refused.to_string().contains("it is gone, but its state"), "{refused}");
 }
 
+/// Three batches of rows, each a member of its own where they are packed; where each ends.
+fn three(place: &Place) -> [u64; 3] {
+    let mut writer = begun(place.open(None).state);
+    let ends = [[0, 1, 2], [3, 4, 5], [6, 7, 8]].map(|rows| {
+        write(&mut *writer, batch(&rows, 1));
+        place.size()
+    });
+    writer.finish().unwrap();
+    ends
+}
+
+/// Damage in the first of three batches: of a packed one near its end, in its check sum.
+fn damage(place: &Place, ends: [u64; 3], is_hole: bool) -> u64 {
+    let mut bytes = std::fs::read(&place.out).unwrap();
+    let first = ends[0] as usize;
+    match Codec::of(&place.out) {
+        Codec::Plain if is_hole => bytes[first - 40..first - 10].fill(0),
+        Codec::Plain => bytes[rendered(&[0, 1]).len()] = b'<',
+        Codec::Gzip => bytes[first - 8] ^= 4,
+        Codec::Zstd => bytes[first - 4] ^= 4,
+    }
+    std::fs::write(&place.out, &bytes).unwrap();
+    if Codec::of(&place.out) == Codec::Plain { rendered(&[0, 1]).len() as u64 } else { 0 }
+}
+
+#[test]
+fn damage_in_front_of_intact_rows_is_refused_with_its_offset_and_nothing_is_cut() {
+    for (name, is_hole) in
+        [("rows.jsonl.gz", false), ("rows.jsonl.zst", false), ("rows.jsonl", true), ("rows.jsonl", false)]
+    {
+        for cause in ["restart", "shorter"] {
+            let place = Place::new(name);
+            let ends = three(&place);
+            let before = std::fs::read(&place.out).unwrap();
+            let at = damage(&place, ends, is_hole);
+            if cause == "restart" {
+                place.sql("UPDATE run SET value = 'another' WHERE name = 'boot'");
+            } else {
+                place.cut(ends[2] - 1);
+            }
+            let damaged = std::fs::read(&place.out).unwrap();
+            for _ in 0..2 {
+                let refused = place.begin().run(&Identity::default(), None).unwrap_err();
+                assert_eq!(refused.reason(), Reason::Damaged, "{name}, {cause}");
+                let text = format!("damaged at byte {at} of {}", damaged.len());
+                assert!(refused.to_string().contains(&text), "{name}, {cause}: {refused}");
+                assert!(refused.to_string().contains(&format!("truncate -s {at} ")), "{refused}");
+                assert_eq!(std::fs::read(&place.out).unwrap(), damaged, "{name}, {cause}");
+                assert!(!place.beside("broken").exists());
+            }
+            // Each way out that is told.
+            let refused = place.save();
+            std::fs::write(&place.out, &before).unwrap();
+            assert_eq!(done(&place.open(None), 9), (0..9).collect::<Vec<_>>(), "{name}, {cause}");
+            place.restore(&refused);
+            place.cut(at);
+            let opened = place.open(None);
+            let left: Vec<u64> = if at == 0 { Vec::new() } else { vec![0, 1] };
+            assert_eq!(done(&opened, 9), left, "{name}, {cause}");
+            assert_eq!(opened.notes.len(), 1, "{:?}", opened.notes);
+            assert!(opened.notes[0].contains("are missing from it and are asked again"), "{:?}", opened.notes);
+        }
+    }
+}
+
+#[test]
+fn an_edit_that_moves_the_committed_end_into_a_row_is_not_cut_there() {
+    for (name, line) in [("rows.jsonl", 2), ("rows.jsonl", 0), ("rows.jsonl.gz", 0), ("rows.jsonl.zst", 0)] {
+        let place = Place::new(name);
+        three(&place);
+        let at = rendered(&(0..line).collect::<Vec<_>>()).len();
+        let mut bytes = std::fs::read(&place.out).unwrap();
+        bytes.splice(at..at, *b"# mine\n");
+        std::fs::write(&place.out, &bytes).unwrap();
+        let refused = place.begin().run(&Identity::default(), None).unwrap_err();
+        assert!(refused.to_string().contains(&format!("damaged at byte {at} of")), "{name}: {refused}");
+        assert_eq!(std::fs::read(&place.out).unwrap(), bytes, "{name}");
+    }
+    // Rows that are rows still.
+    let place = Place::new("rows.jsonl");
+    three(&place);
+    let edited = String::from_utf8(std::fs::read(&place.out).unwrap()).unwrap().replace("\"index\":", "\"index\": ");
+    std::fs::write(&place.out, &edited).unwrap();
+    let opened = place.open(None);
+    assert_eq!((done(&opened, 9), opened.notes.len()), ((0..9).collect::<Vec<_>>(), 0));
+    assert_eq!(std::fs::read_to_string(&place.out).unwrap(), edited);
+}
+
+#[test]
+fn a_length_that_is_damaged_does_not_pass_for_a_torn_member() {
+    let place = Place::new("rows.jsonl.gz");
+    let ends = three(&place);
+    let mut bytes = std::fs::read(&place.out).unwrap();
+    // A head that says that it has an extra field (RFC 1952 section 2.3.1), which is longer than all that follows.
+    bytes[3] |= 4;
+    bytes[10..12].fill(0xff);
+    std::fs::write(&place.out, &bytes).unwrap();
+    place.sql("UPDATE run SET value = 'another' WHERE name = 'boot'");
+    let refused = place.begin().run(&Identity::default(), None).unwrap_err();
+    assert!(refused.to_string().contains("damaged at byte 0 of"), "{refused}");
+    assert_eq!(std::fs::read(&place.out).unwrap(), bytes);
+    // Of a file that was cut nobody can tell; what is cut off is kept.
+    place.cut(ends[2] - 1);
+    let opened = place.open(None);
+    assert!(done(&opened, 9).is_empty());
+    assert!(opened.notes.iter().any(|note| note.contains("they were moved to")), "{:?}", opened.notes);
+    assert_eq!(std::fs::read(place.beside("broken")).unwrap(), bytes[..bytes.len() - 1]);
+}
+
+#[test]
+fn what_is_damaged_behind_the_committed_end_is_kept_aside_and_what_is_torn_is_not() {
+    for name in ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst"] {
+        let place = Place::new(name);
+        let committed = three(&place)[2];
+        let (before, codec) = (place.save(), Codec::of(&place.out));
+        let member = |rows: &[u64]| {
+            let mut packed = Vec::new();
+            codec.encode(&rendered(rows), &mut packed).unwrap();
+            packed
+        };
+        let (good, mut flipped) = (member(&[9]), member(&[10]));
+        let last = flipped.len() - 6;
+        flipped[last] ^= 0x55;
+        let holed = [&rendered(&[10])[..20], &[0; 600], &rendered(&[11])].concat();
+        let broken: Vec<Vec<u8>> = match codec {
+            Codec::Plain => vec![b"note\n".to_vec(), holed],
+            _ => vec![b"note\n".to_vec(), [flipped, member(&[11])].concat(), [vec![0; 600], member(&[11])].concat()],
+        };
+        for broken in broken {
+            place.restore(&before);
+            place.append(&good);
+            place.append(&broken);
+            let opened = place.open(None);
+            assert_eq!(done(&opened, 12), (0..10).collect::<Vec<_>>(), "{name}");
+            let text = format!("{} bytes at its end are no rows; they were moved to", broken.len());
+            assert!(opened.notes[1].contains(&text), "{name}: {:?}", opened.notes);
+            assert_eq!(std::fs::read(place.beside("broken")).unwrap(), broken, "{name}");
+            assert_eq!(place.size(), committed + good.len() as u64);
+        }
+        let half = [&good[..good.len() - 6], &[0; 700]].concat();
+        for torn in [&half[..good.len() - 6], &half, &[0; 700]] {
+            place.restore(&before);
+            place.append(torn);
+            assert_eq!(done(&place.open(None), 9), (0..9).collect::<Vec<_>>(), "{name}");
+            assert!(!place.beside("broken").exists(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_packed_output_without_rows_is_whole() {
     let place = Place::new("rows.jsonl.gz");

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::bulk::prior::Fate;
-use crate::bulk::sink::Entry;
+use crate::bulk::sink::{Entry, Level, Pace, RowWriter};
 
 const TURNS: Option<u64> = Some(1 << 20);
 const NAMES: [&str; 2] = ["rows.jsonl.gz", "rows.jsonl.zst"];
@@ -131,7 +131,98 @@ fn a_run_that_starts_over_adopts_nothing_of_another() {
     for path in [&place.out, &path_of(&place.out)] {
         std::fs::remove_file(path).unwrap();
     }
-    assert!(done(&place.open(None), 8).is_empty());
+    assert!(place.begin().run(&Identity::default(), None).is_err());
+    assert!(done(&begin().run(&Identity::default(), None).unwrap(), 8).is_empty());
+}
+
+#[test]
+fn a_file_of_that_name_which_is_somebody_elses_is_never_touched_unless_it_may_be_replaced() {
+    let begin = |place: &Place| Opening::begin(&place.out, Durability::Os, true).unwrap();
+    let run = |opening: Opening| opening.run(&Identity::default(), None);
+    let text = b"my own tail\n";
+    // A plain output has none.
+    let place = Place::new("rows.jsonl");
+    let tail = place.beside("tail");
+    std::fs::write(&tail, text).unwrap();
+    place.complete(&[&[0, 1]]);
+    run(begin(&place)).unwrap();
+    place.complete(&[&[0, 1]]);
+    drop(place.retry(Some("not ok")));
+    assert_eq!(std::fs::read(&tail).unwrap(), text);
+
+    for name in NAMES {
+        let place = Place::new(name);
+        let tail = place.beside("tail");
+        let refused = || {
+            let refused = place.begin().run(&Identity::default(), None).unwrap_err();
+            assert_eq!(refused.reason(), Reason::Alone);
+            assert!(refused.to_string().contains(".tail: it exists already"), "{refused}");
+            assert_eq!(std::fs::read(&tail).unwrap(), text, "{name}");
+        };
+        std::fs::write(&tail, text).unwrap();
+        refused();
+        refused();
+        assert!(!place.out.exists());
+        std::fs::remove_file(&tail).unwrap();
+        place.complete(&[&[0, 1]]);
+        // The run is done and has none any more.
+        std::fs::write(&tail, text).unwrap();
+        refused();
+        assert_eq!(place.begin().retry(Some("not ok")).unwrap_err().reason(), Reason::Alone);
+        assert_eq!(std::fs::read(&tail).unwrap(), text, "{name}");
+        std::fs::remove_file(&tail).unwrap();
+        drop(place.retry(Some("not ok")));
+        std::fs::write(&tail, text).unwrap();
+        assert_eq!(place.begin().retry(None).unwrap_err().reason(), Reason::Alone);
+        // Who says so has it replaced.
+        assert!(done(&run(begin(&place)).unwrap(), 2).is_empty());
+        assert_eq!(tail.metadata().unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn files_under_the_names_of_a_retry_are_not_a_new_runs_to_remove() {
+    for suffix in ["retry", "merge"] {
+        let place = Place::new("rows.jsonl");
+        std::fs::write(place.beside(suffix), b"mine").unwrap();
+        assert_eq!(place.begin().run(&Identity::default(), None).unwrap_err().reason(), Reason::Alone);
+        assert_eq!(std::fs::read(place.beside(suffix)).unwrap(), b"mine");
+        let opening = Opening::begin(&place.out, Durability::Os, true).unwrap();
+        opening.run(&Identity::default(), None).unwrap();
+        assert!(!place.beside(suffix).exists());
+    }
+}
+
+/// As the command runs it: with the thread that writes.
+fn started(place: &Place, durability: Durability) -> (RowWriter, u64) {
+    let opening = Opening::begin(&place.out, durability, false).unwrap();
+    let writer = opening.run(&Identity::default(), None).unwrap().state.into_writer();
+    let writer = RowWriter::start(writer, Pace::default()).unwrap();
+    let number = writer.push_batch(true, |batch| push(batch, &outcome(0, 1))).unwrap();
+    (writer, number)
+}
+
+/// Has the next commit panic: a host that is longer than all names.
+fn spoil(writer: &RowWriter) -> u64 {
+    let number = writer.push_batch(true, |batch| {
+        push(batch, &outcome(1, 1));
+        batch.names.clear();
+    });
+    number.unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_of_the_thread_that_commits_is_told_to_whoever_waits_for_a_commit() {
+    for name in ["rows.jsonl", "rows.jsonl.gz"] {
+        let place = Place::new(name);
+        let (writer, number) = started(&place, Durability::Row);
+        writer.mark(number, Level::Committed).await.unwrap();
+        let number = spoil(&writer);
+        let told = tokio::time::timeout(Duration::from_secs(20), writer.mark(number, Level::Committed)).await;
+        let told = told.expect("it is told at all").unwrap_err();
+        assert!(told.to_string().contains("the thread that commits the state panicked"), "{name}: {told}");
+        assert!(writer.push(|_| ()).is_err(), "{name}");
+    }
 }
 
 #[test]

@@ -33,6 +33,28 @@ async fn the_version_is_what_the_server_chose_of_what_was_offered() {
 }
 
 #[tokio::test]
+async fn item_30_certificates_that_do_not_hold_are_refused_before_a_frame_is_sent() {
+    for identity in
+        [gannet_origin::Identity::for_names(&["example.com"]), gannet_origin::Identity::expired(&["127.0.0.1"])]
+    {
+        let identity = identity.unwrap();
+        let origin = Origin::builder().https(true).identity(identity.clone()).start().await.unwrap();
+        for version in [HttpVersion::Auto, HttpVersion::Http2PriorKnowledge] {
+            let session = |roots: &str| {
+                session(|options| {
+                    options.http.version = version;
+                    options.tls.extra_roots = vec![roots.to_owned()];
+                })
+            };
+            let url = origin.https_url("/items/1");
+            let error = in_time(session(identity.ca_pem()).get(url).send()).await.unwrap_err();
+            assert_eq!((error.kind(), error.phase()), (ErrorKind::Tls, gannet::Phase::Tls), "{version:?} {error:?}");
+        }
+        assert_eq!(origin.stats().requests, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_server_of_http1_only_is_an_error_of_its_own_where_http2_is_not_asked_for() {
     let server = serve([Script::new().send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").hang()]).await;
     let session = speaking(|_| {});
