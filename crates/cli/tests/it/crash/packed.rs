@@ -107,6 +107,8 @@ fn a_commit_that_fails_ends_the_run_although_no_row_waits_for_it() {
         // Bounded by less than the time after which the rows that hang would end by themselves.
         let ran = Tamper::fail("fdatasync,fsync", "EIO", "1").on(&job.out()).run(&job).assert_code(4);
         ran.assert_says(name);
-        assert_eq!(job.left().held, (0..4).collect());
+        // Those that end only after the commit has failed are not written any more.
+        let held = job.left().held;
+        assert!(!held.is_empty() && held.iter().all(|row| *row < 4), "{held:?}");
     }
 }
