@@ -182,9 +182,9 @@ pub struct Load {
 }
 
 /// How fast a host is asked at first: a hundred a second, and up to seven times as many a second as were started before
-/// while no more than four of those are on their way, then so that there is one for every 125. So few are refused when a
-/// host with a small allowance says no, near or far. Ten thousand a second are reached in 0.8 s where an answer takes a
-/// millisecond, and 640 a second in 1.8 s where it takes fifty.
+/// while no more than eight of those are on their way, then so that there is one for every fifty. So few are refused when
+/// a host with a small allowance says no, near or far. Ten thousand a second are reached in 0.8 s where an answer takes a
+/// millisecond, and 640 a second in 0.9 s where it takes fifty.
 #[derive(Clone, Debug)]
 struct Ramp {
     since: Since,
@@ -220,9 +220,9 @@ impl Ramp {
 
 const RAMP_START: f64 = 100.0;
 /// On their way, of those that were started before.
-const RAMP_SHARE: f64 = 0.008;
-const RAMP_FEW: f64 = 4.0;
-const RAMP_SLOWEST: f64 = 1.6;
+const RAMP_SHARE: f64 = 0.02;
+const RAMP_FEW: f64 = 8.0;
+const RAMP_SLOWEST: f64 = 3.0;
 const RAMP_FASTEST: f64 = 7.0;
 const RAMP_END: u32 = 2_000;
 /// Timers are about this exact.
