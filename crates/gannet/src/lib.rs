@@ -35,6 +35,7 @@ mod send;
 mod session;
 mod timings;
 pub mod trace;
+mod upgrade;
 mod upload;
 
 pub use body::{Body, BodyStream, Coding};
@@ -70,4 +71,5 @@ pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;
+pub use upgrade::Upgraded;
 pub use url::Url;

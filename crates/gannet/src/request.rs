@@ -346,6 +346,17 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change_transfer(|transfer| transfer.expect = Some(wait))
     }
 
+    /// Asks the server to switch to another protocol on this connection: `websocket`, or several by commas. The
+    /// response then has the status 101 and [`Response::upgrade`] hands the connection out; any other status is the
+    /// server's way to decline (RFC 9110 §7.8). Over https it is asked on a connection that offers HTTP/1.1 alone,
+    /// which `connections.max_per_host` counts apart. A proxy that is sent http requests itself has to know of it.
+    pub fn upgrade(self, protocol: &str) -> Self {
+        self.change(|request| {
+            append(&mut request.headers, "connection", b"upgrade", false)?;
+            append(&mut request.headers, "upgrade", protocol.as_bytes(), false)
+        })
+    }
+
     /// Tells this function how far the body is on its way out, each time that some of it has gone: bytes handed to
     /// the system, those of chunks' heads included where the length is not known; with [`RequestBuilder::compress`]
     /// bytes compressed so far. It begins anew when the body is sent again. It is called while the request is driven,

@@ -24,6 +24,7 @@ use crate::alarm::later;
 use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
+use crate::connect::Wanted;
 use crate::cookies;
 use crate::error::{Error, Result};
 use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
@@ -36,6 +37,7 @@ use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
 use crate::timings::Marks;
 use crate::trace::{self, Event, RetryReason, ShownHeaders, ShownUrl, Steps, Tracer};
+use crate::upgrade;
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -190,6 +192,9 @@ impl Sending<'_> {
         if let Some(signing) = &mut self.signing {
             signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
         }
+        if self.session.options.http.version == HttpVersion::Http2PriorKnowledge && self.is_upgrade() {
+            return Err(Error::request("an upgrade is for HTTP/1.1, and http.version allows HTTP/2 only"));
+        }
         if !self.request.body.is_available() {
             return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
         }
@@ -205,6 +210,10 @@ impl Sending<'_> {
                     Ok(head) => {
                         let (status, version) = (head.status, head.version);
                         self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                        if status == StatusCode::SWITCHING_PROTOCOLS {
+                            upgrade::check(&self.request.headers, &head)?;
+                            return Ok((head, ResponseBody::switched(exchange)));
+                        }
                         let unspent = exchange.reclaim(&mut self.request.body.kind);
                         if self.repeats_without_expect(status, unspent) {
                             continue;
@@ -236,6 +245,11 @@ impl Sending<'_> {
         }
     }
 
+    /// Whether it asks for another protocol: on HTTP/1.1 alone, and a 101 is its answer.
+    fn is_upgrade(&self) -> bool {
+        self.request.headers.contains("upgrade")
+    }
+
     fn may_resend(&self, error: &Error, refusals: u32) -> bool {
         error.is_unprocessed() && self.request.body.is_available() && refusals < MOST_REFUSALS
     }
@@ -259,9 +273,15 @@ impl Sending<'_> {
         let url = &self.request.url;
         let pool = &self.session.pool;
         let (via, forwarded) = (self.via.as_deref(), self.forwarder().is_some());
-        let shares = self.session.may_share(url, forwarded);
+        let http1 = self.is_upgrade();
+        let shares = !http1 && self.session.may_share(url, forwarded);
+        let mut name = pool_name(url, via);
+        if http1 && self.session.may_share(url, forwarded) {
+            // Those of the origin itself may be of HTTP/2.
+            name.to_mut().push_str(" upgrade");
+        }
         let mut lease = loop {
-            let waiting = match pool.checkout(&pool_name(url, via), shares) {
+            let waiting = match pool.checkout(&name, shares) {
                 Checkout::Now(lease) => break lease,
                 Checkout::Closed => return Err(Error::closed()),
                 Checkout::Wait(waiting) => waiting,
@@ -302,8 +322,9 @@ impl Sending<'_> {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
-                    let conn = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()).await?;
-                    self.session.speak(conn, url, forwarded).await
+                    let wanted = Wanted { url, via, http1 };
+                    let conn = self.session.open(wanted, self.timeouts.connect, self.tracer.clone()).await?;
+                    if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url, forwarded).await }
                 } => opened,
             }
         });
@@ -341,7 +362,7 @@ impl Sending<'_> {
             return Http2::start(lease, asked, limits, clock, watch)
                 .map(|exchange| Exchange::Http2(Box::new(exchange)));
         }
-        let kind = RequestKind { head: self.request.method == Method::HEAD };
+        let kind = RequestKind { head: self.request.method == Method::HEAD, upgrade: self.is_upgrade() };
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
@@ -635,16 +656,15 @@ impl Inner {
     /// A new connection. `limit` is the time for it.
     async fn open(
         &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
+        wanted: Wanted<'_>,
         limit: Option<Duration>,
         tracer: Option<Arc<Tracer>>,
     ) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, via, limit, &mut steps).await {
+        match self.connector.connect(wanted, limit, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, via, limit, &mut steps).await
+                self.connector.connect(wanted, limit, &mut steps).await
             }
             result => result,
         }

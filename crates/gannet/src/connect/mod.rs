@@ -49,6 +49,15 @@ pub(crate) struct Target<'a> {
     pub(crate) chosen: bool,
 }
 
+/// A connection that is wanted: to this URL's origin, through this proxy.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) via: Option<&'a ProxyServer>,
+    /// HTTP/1.1 is to be spoken on it, whatever the session offers.
+    pub(crate) http1: bool,
+}
+
 impl<'a> Target<'a> {
     pub(crate) fn of(url: &'a Url) -> Result<Self> {
         let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
@@ -67,16 +76,16 @@ impl Connector {
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
-    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
+    /// Opens a connection to the URL's origin, or to the proxy and through it. `limit` bounds lookup, TCP, a
     /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
     /// each step.
     pub(crate) async fn connect(
         &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
+        wanted: Wanted<'_>,
         limit: Option<Duration>,
         progress: &mut Steps,
     ) -> Result<Conn> {
+        let Wanted { url, via, http1 } = wanted;
         let target = Target::of(url)?;
         if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
             // Not even to an address: the connection might be used again for a name.
@@ -104,7 +113,7 @@ impl Connector {
             }
             phase = Phase::Tls;
             progress.on_handshake();
-            let stream = self.tls.handshake(&target.host, stream).await?;
+            let stream = self.tls.handshake(&target.host, stream, http1).await?;
             progress.on_secured();
             Ok(Conn::new(stream, progress.finish()))
         };

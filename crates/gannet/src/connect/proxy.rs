@@ -82,7 +82,7 @@ impl Connector {
         let steps = async {
             let stream = dialing.stream(&mut Phase::Dns, progress).await?;
             match proxy.url().scheme() {
-                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream).await,
+                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream, true).await,
                 _ => Ok(stream),
             }
         };

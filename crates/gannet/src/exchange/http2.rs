@@ -94,7 +94,7 @@ impl Http2 {
         let Some(muxed) = lease.muxed().cloned() else {
             return Err(Failed { error: Error::closed(), unanswered: false });
         };
-        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD };
+        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD, upgrade: false };
         let size = if watch.is_traced() { size_of(asked.head.headers()) } else { 0 };
         let is_empty = asked.body.length() == Some(0);
         let sent = muxed.sender().send_request(asked.head, is_empty);

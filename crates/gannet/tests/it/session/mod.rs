@@ -31,6 +31,7 @@ mod timings;
 mod tls;
 mod tracing;
 mod transfers;
+mod upgrades;
 mod uploads;
 
 use std::future::{Future, poll_fn};
