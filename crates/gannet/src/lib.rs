@@ -27,6 +27,7 @@ mod pool;
 mod progress;
 mod proxy;
 mod redact;
+mod redirect_rule;
 mod request;
 mod resolve;
 mod response;
@@ -66,6 +67,7 @@ pub use options::{
 pub use pool::{HostStats, PoolClosed, PoolCounters, PoolStats};
 pub use progress::Progress;
 pub use redact::RedactedUrl;
+pub use redirect_rule::{RedirectAction, RedirectStep};
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};

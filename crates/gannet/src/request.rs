@@ -26,6 +26,7 @@ use crate::middleware::{self, Middleware};
 use crate::multipart::Form;
 use crate::progress::{Meter, Meters, OnProgress, Progress};
 use crate::proxy::{OwnProxy, ProxyServer};
+use crate::redirect_rule::{RedirectAction, RedirectRule, RedirectStep};
 use crate::response::Response;
 use crate::send::send_alone;
 use crate::session::Session;
@@ -272,6 +273,15 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
             request.own.redirects = Some(policy);
             Ok(())
         })
+    }
+
+    /// Asks this function before a redirect of this request is followed, in place of the session's
+    /// ([`crate::SessionBuilder::redirect_policy`]).
+    pub fn redirect_policy(
+        self,
+        policy: impl Fn(&RedirectStep<'_>) -> RedirectAction + Send + Sync + 'static,
+    ) -> Self {
+        self.change_hooks(|hooks| hooks.redirect = Some(RedirectRule::new(policy)))
     }
 
     /// Whether content codings are offered and decoded, in place of the session's `decode.enabled`.

@@ -11,7 +11,7 @@ use gannet_core::auth::basic;
 use gannet_core::h1::{
     self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
 };
-use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
+use gannet_core::redirect::{self, BodyReplay, Decision, Hop, Next, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -123,7 +123,8 @@ impl Sending<'_> {
             let next = match self.decide(&head) {
                 _ if is_challenged => None,
                 Decision::Deliver => return Ok((head, body)),
-                Decision::Follow(next) => Some(next),
+                Decision::Follow(next) if self.is_allowed(&next, head.status)? => Some(next),
+                Decision::Follow(_) => return Ok((head, body)),
                 Decision::Fail(error) => {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
@@ -183,6 +184,15 @@ impl Sending<'_> {
             body,
         };
         redirect::decide(policy, &hop)
+    }
+
+    /// What the caller's own policy says of a redirect that the options let through.
+    fn is_allowed(&self, next: &Next, status: StatusCode) -> Result<bool> {
+        let own = self.request.own.hooks.as_ref().and_then(|hooks| hooks.redirect.as_ref());
+        match own.or(self.session.redirect_rule.as_ref()) {
+            None => Ok(true),
+            Some(rule) => rule.follows(next, status, &self.request.url, &self.history),
+        }
     }
 
     /// One request on the wire and its answer's head.

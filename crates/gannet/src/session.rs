@@ -21,6 +21,7 @@ use crate::middleware::{self, Chain, Middleware};
 use crate::options::Options;
 use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::proxy::{self, Proxies};
+use crate::redirect_rule::{RedirectAction, RedirectRule, RedirectStep};
 use crate::request::{IntoUrl, Request, RequestBuilder, append, check_url};
 use crate::resolve::Resolve;
 use crate::response::Response;
@@ -100,6 +101,8 @@ pub(crate) struct Common {
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     /// What stands around them; none if there is none.
     pub(crate) middlewares: Option<Chain>,
+    /// What is asked about redirects.
+    pub(crate) redirect_rule: Option<RedirectRule>,
     base: Option<Url>,
     pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
@@ -118,11 +121,11 @@ impl Session {
 
     /// To give it what options cannot hold: code that watches or changes its requests, another resolver.
     pub fn builder(options: Options) -> SessionBuilder {
-        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new(), resolver: None }
+        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new(), resolver: None, redirect_rule: None }
     }
 
     fn build(builder: SessionBuilder) -> Result<Self> {
-        let SessionBuilder { options, traces, middlewares, resolver } = builder;
+        let SessionBuilder { options, traces, middlewares, resolver, redirect_rule } = builder;
         let middlewares = (!middlewares.is_empty()).then(|| middlewares.into());
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
@@ -148,6 +151,7 @@ impl Session {
             http2_defaults,
             traces,
             middlewares,
+            redirect_rule,
             base,
             keys,
             jar,
@@ -290,6 +294,7 @@ pub struct SessionBuilder {
     traces: Vec<Arc<dyn Trace>>,
     middlewares: Vec<Arc<dyn Middleware>>,
     resolver: Option<Arc<dyn Resolve>>,
+    redirect_rule: Option<RedirectRule>,
 }
 
 impl SessionBuilder {
@@ -309,6 +314,32 @@ impl SessionBuilder {
     /// stands inside those before it.
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middlewares.push(Arc::new(middleware));
+        self
+    }
+
+    /// Asks this function before a redirect is followed: it can follow, stop (the redirect is the response), or refuse
+    /// with an error. `redirects` of the options comes first: what that does not follow is not asked about, and its
+    /// `max` holds. Credentials stay behind at another origin whatever the function says. Called within the request,
+    /// so it should return at once. Called again, it replaces the one before.
+    ///
+    /// ```
+    /// use gannet::{Options, RedirectAction, Session};
+    ///
+    /// # fn main() -> gannet::Result<()> {
+    /// let at_home = |host: Option<&str>| host.is_some_and(|host| host.ends_with(".example.com"));
+    /// let session = Session::builder(Options::default())
+    ///     .redirect_policy(move |step| match at_home(step.to.host_str()) {
+    ///         true => RedirectAction::Follow,
+    ///         false => RedirectAction::refuse("it leads out of our house"),
+    ///     })
+    ///     .build()?;
+    /// # let _ = session; Ok(()) }
+    /// ```
+    pub fn redirect_policy(
+        mut self,
+        policy: impl Fn(&RedirectStep<'_>) -> RedirectAction + Send + Sync + 'static,
+    ) -> Self {
+        self.redirect_rule = Some(RedirectRule::new(policy));
         self
     }
 
