@@ -63,13 +63,7 @@ impl RedirectRule {
     ///
     /// # Errors
     /// Kind `redirect`, if the rule refuses.
-    pub(crate) fn follows(
-        &self,
-        next: &Next,
-        status: StatusCode,
-        from: &Url,
-        history: &[Redirected],
-    ) -> Result<bool> {
+    pub(crate) fn follows(&self, next: &Next, status: StatusCode, from: &Url, history: &[Redirected]) -> Result<bool> {
         let Next { method, url: to, cross_origin, .. } = next;
         match (self.0)(&RedirectStep { status, from, to, method, cross_origin: *cross_origin, history }) {
             RedirectAction::Follow => Ok(true),

@@ -664,12 +664,7 @@ impl From<Error> for Failed {
 
 impl Inner {
     /// A new connection. `limit` is the time for it.
-    async fn open(
-        &self,
-        wanted: Wanted<'_>,
-        limit: Option<Duration>,
-        tracer: Option<Arc<Tracer>>,
-    ) -> Result<Conn> {
+    async fn open(&self, wanted: Wanted<'_>, limit: Option<Duration>, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
         match self.connector.connect(wanted, limit, &mut steps).await {
             // Descriptors may be held by idle connections of our own.

@@ -9,7 +9,8 @@ use futures_core::Stream;
 use gannet_core::events::{Event, EventError, EventLimits, EventParser};
 use gannet_core::{ErrorKind, Phase};
 
-use super::{Response, decode_error};
+use super::Response;
+use super::body::decode_error;
 use crate::error::{Error, Result};
 use crate::lines::Lines;
 

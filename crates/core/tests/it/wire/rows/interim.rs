@@ -49,10 +49,15 @@ fn skipped() -> Vec<Row> {
         )
         .until_close(),
         answer("101 that was asked for", format!("{UPGRADE}hello"), 101, "").upgrade().surplus(5).hyper_not_asked(),
-        answer("101 with lengths, that was asked for", format!("{}hello", UPGRADE.replacen("\r\n", "\r\nContent-Length: 5\r\n", 1)), 101, "")
-            .upgrade()
-            .surplus(5)
-            .hyper_not_asked(),
+        answer(
+            "101 with lengths, that was asked for",
+            format!("{}hello", UPGRADE.replacen("\r\n", "\r\nContent-Length: 5\r\n", 1)),
+            101,
+            "",
+        )
+        .upgrade()
+        .surplus(5)
+        .hyper_not_asked(),
         answer("100, then 101 that was asked for", format!("HTTP/1.1 100 Continue\r\n\r\n{UPGRADE}"), 101, "")
             .upgrade()
             .no_reuse()
@@ -78,7 +83,9 @@ fn refusals() -> Vec<Row> {
         refused("101 to HEAD", UPGRADE, UnexpectedUpgrade).head().hyper_differs(UPGRADES),
         refused("100, then 101", format!("HTTP/1.1 100 Continue\r\n\r\n{UPGRADE}"), UnexpectedUpgrade)
             .hyper_differs(UPGRADES),
-        refused("101 in HTTP/1.0", UPGRADE.replace("/1.1", "/1.0"), UnexpectedUpgrade).upgrade().hyper_differs(UPGRADES),
+        refused("101 in HTTP/1.0", UPGRADE.replace("/1.1", "/1.0"), UnexpectedUpgrade)
+            .upgrade()
+            .hyper_differs(UPGRADES),
         refused("100, then no HTTP", "HTTP/1.1 100 Continue\r\n\r\nhello world\r\n", StatusLine),
         refused("100 with a body", format!("HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\nok{FINAL}"), StatusLine),
         refused("100 with a malformed field", format!("HTTP/1.1 100 Continue\r\nA : b\r\n\r\n{FINAL}"), Field),
