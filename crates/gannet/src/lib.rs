@@ -71,7 +71,7 @@ pub use redirect_rule::{RedirectAction, RedirectStep};
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
-pub use session::{Session, SessionBuilder};
+pub use session::{ConnectionLimits, Session, SessionBuilder};
 pub use timings::Timings;
 pub use upgrade::Upgraded;
 pub use url::Url;

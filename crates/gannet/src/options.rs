@@ -96,12 +96,6 @@ impl Connections {
         const LEAST: usize = 8;
         (self.max.min(self.max_per_host.unwrap_or(usize::MAX)) / LEAST).max(1)
     }
-
-    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
-    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
-        let part = |whole: usize| whole / count + usize::from(number < whole % count);
-        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
-    }
 }
 
 impl Default for Connections {

@@ -1,6 +1,8 @@
 //! The session: what requests share. Cheap to clone, safe to share between tasks and threads; its connections,
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -27,6 +29,8 @@ use crate::resolve::Resolve;
 use crate::response::Response;
 use crate::send::send_alone;
 use crate::trace::Trace;
+
+pub use self::limits::ConnectionLimits;
 
 /// The content codings that are decoded.
 pub(crate) const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
@@ -83,6 +87,9 @@ pub(crate) struct Inner {
 struct Shard {
     inner: Weak<Inner>,
     counters: Arc<Counters>,
+    /// Which part of the caps it has, from 0, and of how many.
+    number: usize,
+    count: usize,
 }
 
 /// What its shards share too.
@@ -133,8 +140,7 @@ impl Session {
         for (name, value) in defaults.iter() {
             default_block.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        let connections = &options.connections;
-        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let pool = Pool::new(ConnectionLimits::of(&options.connections), options.connections.idle);
         let connector = Connector::new(&options, resolver)?;
         let keys = Keys::new(&options.auth, base.as_ref())?;
         let mut jar = Jar::new();
@@ -162,10 +168,9 @@ impl Session {
     /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
     /// the caps, and is closed with this one.
     pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
-        let connections = self.inner.options.connections.shard(number, count);
-        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
         let mut shards = self.inner.shards();
+        let pool = self.inner.part_of_pool(number, count);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
         shards.retain(|shard| {
             // Only its counters are left: nobody counts any more.
             let is_over = Arc::strong_count(&shard.counters) == 1;
@@ -174,7 +179,7 @@ impl Session {
             }
             !is_over
         });
-        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone() });
+        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone(), number, count });
         drop(shards);
         // After it is known: a session that was closed meanwhile closes it too.
         if self.is_closed() {

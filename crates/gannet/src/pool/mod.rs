@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::alarm::{Alarm, later};
 use crate::connect::Stream;
 use crate::http2::Muxed;
+use crate::session::ConnectionLimits;
 use crate::timings::Opened;
 pub(crate) use closing::{Between, Closing, Cut};
 pub(crate) use counters::{Counters, Why};
@@ -132,11 +133,28 @@ impl HostStats {
 }
 
 impl Pool {
-    pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
-        let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
+    pub(crate) fn new(limits: ConnectionLimits, idle_for: Duration) -> Arc<Self> {
+        let queues = Queues::new(limits.max.max(1), limits.max_per_host.unwrap_or(usize::MAX).max(1));
         let state = Mutex::new(State { queues, reaper: None, closed: false });
         let (counters, closing) = (Arc::default(), Closing::default());
         Arc::new(Pool { state, idle_for, counters, closing })
+    }
+
+    /// The caps that hold now.
+    pub(crate) fn limits(&self) -> ConnectionLimits {
+        let (max, per_origin) = self.lock().queues.caps();
+        ConnectionLimits { max, max_per_host: Some(per_origin).filter(|&most| most < usize::MAX) }
+    }
+
+    /// Other caps from now on, for who waits and what is idle at once.
+    pub(crate) fn set_limits(self: &Arc<Self>, limits: ConnectionLimits) {
+        let mut state = self.lock();
+        let per_origin = limits.max_per_host.unwrap_or(usize::MAX).max(1);
+        let over = state.queues.set_caps(limits.max.max(1), per_origin);
+        self.counters.on_closed(Why::Evicted, over.len());
+        // Under the lock, which is rare: before their slots are used.
+        close_all(over);
+        self.serve(state);
     }
 
     /// A connection, room on a shared one, the right to open one, or a place in the line. `shares`: whether

@@ -6,6 +6,8 @@
 //! hold in all without a search. Of an origin whose connections are shared ([`Shared`]) one waiter at a time stands
 //! in the common line, while nothing is being opened for it: the others wait for what comes of that.
 
+mod caps;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::time::Instant;
@@ -296,8 +298,12 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         None
     }
 
-    /// Whether the next in line needs the slot of a connection of this origin for another origin.
+    /// Whether a connection of this origin must not be kept: the next in line needs its slot for another origin, or there
+    /// are more than there may be.
     pub(super) fn wants_room(&self, id: OriginId) -> bool {
+        if self.is_over(id) {
+            return true;
+        }
         let own = self.origins[id as usize].line.first_key_value().map(|(&seq, _)| seq);
         let Some((&seq, &(origin, _))) = self.common.first_key_value() else { return false };
         origin != id && own.is_none_or(|own| seq < own)
@@ -316,7 +322,8 @@ impl<C, W, M: Clone> Queues<C, W, M> {
             };
         }
         if self.open >= self.max {
-            // Idle ones beside a waiter: it waited for a connection that then could not be shared.
+            // Idle ones beside a waiter: it waited for a connection that then could not be shared, or its origin's cap
+            // was raised.
             let head = self.common.first_key_value();
             let evicted = head.is_some().then(|| self.evict()).flatten()?;
             self.evicted.push(evicted);
@@ -452,6 +459,11 @@ impl<C, W, M: Clone> Queues<C, W, M> {
     }
 
     #[cfg(test)]
+    pub(super) fn takes_new(&self, id: OriginId, key: Key) -> bool {
+        self.origins[id as usize].shared.takes_new(key)
+    }
+
+    #[cfg(test)]
     pub(super) fn knows(&self, id: OriginId, key: Key) -> bool {
         self.origins[id as usize].shared.knows(key)
     }
@@ -501,13 +513,18 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         }
         let idle = |origin: &Origin<C, W, M>| origin.idle.len() + origin.shared.idle();
         let (id, _) = self.origins.iter().enumerate().max_by_key(|(_, origin)| idle(origin))?;
-        let origin = &mut self.origins[id];
+        self.evict_from(id as OriginId)
+    }
+
+    /// The oldest idle connection of this origin.
+    fn evict_from(&mut self, id: OriginId) -> Option<Closed<C, M>> {
+        let origin = &mut self.origins[id as usize];
         let gone = match origin.idle.is_empty() {
             false => Closed::Conn(origin.idle.remove(0)),
             true => Closed::Shared(origin.shared.evict()?),
         };
         self.idle -= 1;
-        self.on_closed(id as OriginId);
+        self.on_closed(id);
         Some(gone)
     }
 

@@ -11,7 +11,7 @@ const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\
 /// Switches, says `ahead` in the same breath, answers four bytes with four, and reads to the end.
 fn switching() -> Script {
     let bytes = format!("{SWITCH}ahead");
-    Script::new().expect_head().send(bytes).expect_body(4).send("pong").expect_end()
+    Script::new().expect_head().send(bytes).expect_body(4).send("pong").expect_end().shutdown_write()
 }
 
 async fn talk(response: Response) {
@@ -54,7 +54,7 @@ async fn it_holds_its_slot_until_it_is_dropped_and_is_never_used_again() {
 #[tokio::test]
 async fn a_kept_connection_can_be_switched() {
     let script = Script::new().expect_head().send(OK).expect_head().send(format!("{SWITCH}ahead"));
-    let server = serve([script.expect_body(4).send("pong").expect_end()]).await;
+    let server = serve([script.expect_body(4).send("pong").expect_end().shutdown_write()]).await;
     let session = Session::default();
     session.get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
     talk(session.get(server.url("/")).upgrade("echo").send().await.unwrap()).await;
