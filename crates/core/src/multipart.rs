@@ -1,7 +1,12 @@
-//! The head of a part of multipart/form-data (RFC 7578), with names escaped as browsers do it (WHATWG HTML
-//! §4.10.21.8). Refused: NUL in names. A name cannot end its line or its quotes.
+//! Multipart bodies: the head of a part of multipart/form-data (RFC 7578) on its way out, with names escaped as browsers
+//! do it (WHATWG HTML §4.10.21.8), and the reading of any that come in ([`MultipartParser`]). Refused: NUL in names. A
+//! name cannot end its line or its quotes.
+
+mod read;
 
 use std::fmt;
+
+pub use read::{MultipartError, MultipartLimits, MultipartParser, PartEvent};
 
 use crate::headers::Headers;
 

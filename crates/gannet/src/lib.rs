@@ -51,6 +51,7 @@ pub use gannet_core::events::{Event, EventLimits, EventParser};
 pub use gannet_core::field::{ContentDisposition, ContentRange, MediaType, safe_filename};
 pub use gannet_core::h1::Version;
 pub use gannet_core::headers::is_credential;
+pub use gannet_core::multipart::{MultipartError, MultipartLimits, MultipartParser, PartEvent};
 pub use gannet_core::proxy::{
     NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
 };
@@ -70,7 +71,7 @@ pub use redact::RedactedUrl;
 pub use redirect_rule::{RedirectAction, RedirectStep};
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
-pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
+pub use response::{Chunks, Events, Link, Multipart, ReceivedPart, Redirected, Response, ResponseLines};
 pub use session::{ConnectionLimits, Session, SessionBuilder};
 pub use timings::Timings;
 pub use upgrade::Upgraded;

@@ -6,6 +6,7 @@
 
 mod body;
 mod fields;
+mod parts;
 mod reading;
 mod streams;
 
@@ -26,6 +27,7 @@ use crate::timings::Timings;
 
 pub(crate) use self::body::ResponseBody;
 pub use self::fields::Link;
+pub use self::parts::{Multipart, ReceivedPart};
 pub use self::streams::{Chunks, Events, ResponseLines};
 
 /// A response whose head has come.

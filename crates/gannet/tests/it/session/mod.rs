@@ -19,6 +19,7 @@ mod fields;
 mod guard;
 mod http2;
 mod middlewares;
+mod parts;
 mod pool;
 mod proxies;
 mod redirects;
