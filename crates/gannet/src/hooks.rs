@@ -1,5 +1,5 @@
-//! What a request brings along beside its options: who watches it, what stands around it, and what is asked about its
-//! redirects. One pointer in a request that brings nothing.
+//! What a request brings along beside its options: who watches it, what stands around it, what is asked about its
+//! redirects, what is left out. One pointer in a request that brings nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(crate) struct Hooks {
     pub(crate) middlewares: Option<Chain>,
     /// In place of the session's.
     pub(crate) redirect: Option<RedirectRule>,
+    /// Names of fields that the session does not add.
+    pub(crate) without: Vec<String>,
 }
 
 impl Hooks {

@@ -39,6 +39,21 @@ pub mod trace;
 mod upgrade;
 mod upload;
 
+/// One GET with a session of its own and the usual options, whose connection nobody uses again. More than one request is
+/// a [`Session`]'s.
+///
+/// ```no_run
+/// # async fn example() -> gannet::Result<()> {
+/// let text = gannet::get("https://example.com/").await?.error_for_status()?.text().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// As [`RequestBuilder::send`].
+pub async fn get(url: impl IntoUrl) -> Result<Response> {
+    Session::new(Options::default())?.get(url).send().await
+}
+
 pub use body::{Body, BodyStream, Coding};
 pub use download::{Download, DownloadOptions, SaveAs, Saved, filename_of};
 pub use error::{Error, Result};

@@ -31,6 +31,8 @@ pub struct Options {
     /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
     #[serde(skip_serializing, deserialize_with = "headers_from_map")]
     pub headers: Headers,
+    /// Names of fields that are not added by themselves: accept, accept-encoding, user-agent; none.
+    pub without_headers: Vec<String>,
     /// The four timeouts.
     pub timeouts: Timeouts,
     /// Open sockets.
@@ -53,7 +55,7 @@ pub struct Options {
     pub auth: Auth,
     /// Content codings.
     pub decode: Decode,
-    /// How much of a response is accepted.
+    /// What of a response is accepted.
     pub response: ResponseLimits,
 }
 
@@ -200,11 +202,14 @@ pub struct Dns {
     pub max_lookups: usize,
     /// Addresses in place of a lookup; none. Where several fit, the last one does.
     pub overrides: Vec<DnsOverride>,
+    /// Begin each connection at another of a name's addresses, at random, so that they share the load; off, the order is
+    /// the lookup's. IPv4 and IPv6 keep their order (RFC 8305).
+    pub spread: bool,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new() }
+        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new(), spread: false }
     }
 }
 
@@ -283,7 +288,7 @@ impl Default for Decode {
     }
 }
 
-/// How much of a response is accepted.
+/// What of a response is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseLimits {
@@ -291,11 +296,15 @@ pub struct ResponseLimits {
     pub max_head: usize,
     /// Bytes of a body, after decoding; none. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
     pub max_body: Option<u64>,
+    /// Whether a status of 400 or more is an error by itself, as [`crate::Response::error_for_status`] makes it, for
+    /// requests that are sent one by one; off. Middlewares see the response; downloads, event sources and bulk runs
+    /// have rules of their own for statuses.
+    pub error_for_status: bool,
 }
 
 impl Default for ResponseLimits {
     fn default() -> Self {
-        ResponseLimits { max_head: 64 << 10, max_body: None }
+        ResponseLimits { max_head: 64 << 10, max_body: None, error_for_status: false }
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gannet_core::Headers;
 use gannet_core::h1::Version;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -33,6 +33,7 @@ pub use self::streams::{Chunks, Events, ResponseLines};
 /// A response whose head has come.
 #[derive(Debug)]
 pub struct Response {
+    pub(crate) method: Method,
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
     pub(crate) reason: Option<Box<str>>,
@@ -60,6 +61,7 @@ impl Response {
     /// handed out as it is, whatever the fields say.
     pub fn local(url: Url, status: StatusCode, headers: Headers, body: impl Into<Bytes>) -> Self {
         Response {
+            method: Method::GET,
             status,
             version: Version::Http11,
             reason: None,
@@ -95,6 +97,12 @@ impl Response {
     /// The URL that answered: the last one, after redirects.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The method that was sent last: after a redirect it may be another than was asked for. GET for a response that no
+    /// server sent.
+    pub fn method(&self) -> &Method {
+        &self.method
     }
 
     /// The redirects that led here, first to last.

@@ -217,42 +217,63 @@ impl Sending<'_> {
             let reused = self.mark_lease(&mut lease);
             let failed = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
-                    Ok(head) => {
-                        let (status, version) = (head.status, head.version);
-                        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
-                        if status == StatusCode::SWITCHING_PROTOCOLS {
-                            upgrade::check(&self.request.headers, &head)?;
-                            return Ok((head, ResponseBody::switched(exchange)));
-                        }
-                        let unspent = exchange.reclaim(&mut self.request.body.kind);
-                        if self.repeats_without_expect(status, unspent) {
-                            continue;
-                        }
-                        let body = self.body(&head, exchange);
-                        return Ok((head, body));
-                    }
-                    Err(failed) => failed,
+                    Ok(head) => match self.on_head(&head, exchange, reused && !fresh_only)? {
+                        Ok(body) => return Ok((head, body)),
+                        Err(Again::WithoutExpect) => continue,
+                        Err(Again::Elsewhere) => None,
+                    },
+                    Err(failed) => Some(failed),
                 },
-                Err(failed) => failed,
+                Err(failed) => Some(failed),
             };
             let reason = match failed {
+                None => {
+                    fresh_only = true;
+                    RetryReason::Misdirected
+                }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Failed { unanswered: true, .. } if reused && again && !fresh_only => {
+                Some(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
                     RetryReason::StaleConnection
                 }
                 // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
-                Failed { error, .. } if self.may_resend(&error, refusals) => {
+                Some(Failed { error, .. }) if self.may_resend(&error, refusals) => {
                     refusals += 1;
                     RetryReason::Unprocessed
                 }
-                failed => return Err(failed.error),
+                Some(failed) => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
             self.held = Some(self.session.pool.closing.hold());
             self.tell(&Event::Retry { reason });
         }
+    }
+
+    /// The body behind a head, or why the request is sent again. `may_go_elsewhere`: the connection is a kept one, and
+    /// another was not tried.
+    fn on_head(
+        &mut self,
+        head: &ResponseHead,
+        mut exchange: Exchange,
+        may_go_elsewhere: bool,
+    ) -> Result<Result<ResponseBody, Again>> {
+        let (status, version) = (head.status, head.version);
+        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            upgrade::check(&self.request.headers, head)?;
+            return Ok(Ok(ResponseBody::switched(exchange)));
+        }
+        let unspent = exchange.reclaim(&mut self.request.body.kind);
+        if self.repeats_without_expect(status, unspent) {
+            return Ok(Err(Again::WithoutExpect));
+        }
+        let has_body = unspent || self.request.body.is_replayable();
+        if status == StatusCode::MISDIRECTED_REQUEST && may_go_elsewhere && has_body {
+            exchange.abandon();
+            return Ok(Err(Again::Elsewhere));
+        }
+        Ok(Ok(self.body(head, exchange)))
     }
 
     /// Whether it asks for another protocol: on HTTP/1.1 alone, and a 101 is its answer.
@@ -471,7 +492,7 @@ impl Sending<'_> {
         let join = self.session.options.cookies.join;
         let cookie = if written && !join { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
-        let overrides = overrides || self.concerns_proxies();
+        let overrides = overrides || !self.left_out().is_empty() || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
         if cookie.is_none()
             && signed.is_none()
@@ -523,10 +544,28 @@ impl Sending<'_> {
         proxy.fields().iter_marked().try_for_each(|(name, value, secret)| append(all, name, value, secret))
     }
 
+    /// The names of fields that the session does not add to this request.
+    fn left_out(&self) -> &[String] {
+        self.request.own.hooks.as_ref().map_or(&[], |hooks| &hooks.without)
+    }
+
     /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
     fn add_defaults(&self, headers: &mut Headers) -> Result<()> {
         let own_codings = headers.contains("accept-encoding");
-        headers.extend_missing(&self.session.defaults);
+        let without = self.left_out();
+        let is_in = |names: &[String], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if without.is_empty() {
+            headers.extend_missing(&self.session.defaults);
+        } else {
+            let mut defaults = self.session.defaults.clone();
+            defaults.retain(|name, _| !is_in(without, name));
+            headers.extend_missing(&defaults);
+        }
+        if !own_codings
+            && (is_in(without, "accept-encoding") || is_in(&self.session.options.without_headers, "accept-encoding"))
+        {
+            return Ok(());
+        }
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
         match (own_codings, decode) {
             (false, true) if !headers.contains("accept-encoding") => {
@@ -605,6 +644,7 @@ impl Sending<'_> {
             body.watched(tracer, self.started, head_after);
         }
         Response {
+            method: self.request.method,
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -616,6 +656,13 @@ impl Sending<'_> {
             head_after,
         }
     }
+}
+
+/// How a request is sent again though it was answered.
+enum Again {
+    WithoutExpect,
+    /// On another connection (RFC 9110 §15.5.20).
+    Elsewhere,
 }
 
 /// Bounds a wait by a timeout of its own and by `total`.

@@ -200,6 +200,13 @@ impl Session {
     /// # Errors
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: Request) -> Result<Response> {
+        let raises = request.raises(&self.inner.options);
+        let response = self.answer(request).await?;
+        if raises { response.error_for_status() } else { Ok(response) }
+    }
+
+    /// As [`Session::execute`], whatever the status.
+    pub(crate) async fn answer(&self, request: Request) -> Result<Response> {
         match middleware::chain_of(&self.inner, &request) {
             None => send_alone(&self.inner, request, None).await,
             Some(chain) => middleware::send_through(&self.inner, chain, request).await,
@@ -258,6 +265,12 @@ impl Session {
             all.add(&shard.counters);
         }
         all.read()
+    }
+
+    /// Forgets the addresses of names that were looked up: the next connection to each looks it up anew. Open connections
+    /// and lookups under way go on.
+    pub fn clear_dns_cache(&self) {
+        self.inner.connector.forget_names();
     }
 
     /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the
@@ -430,7 +443,8 @@ fn with_usual_fields(options: &Options) -> Result<Headers> {
         usual.push(("accept-encoding", ACCEPT_ENCODING));
     }
     for (name, value) in usual {
-        if !headers.contains(name) {
+        let is_left_out = options.without_headers.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if !is_left_out && !headers.contains(name) {
             append(&mut headers, name, value.as_bytes(), false)?;
         }
     }

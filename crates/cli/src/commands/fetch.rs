@@ -170,7 +170,7 @@ async fn drive(
 }
 
 fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
     let (connections, warning) = limits::connections(limits::raise_open_files(), bulk.limits.concurrency);
     if let Some(warning) = warning {
         tell(&warning);

@@ -115,7 +115,7 @@ fn ended(
 }
 
 fn session(args: &GetArgs) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     options.decode.enabled = !args.no_decode;
     options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);

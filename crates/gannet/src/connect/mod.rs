@@ -76,6 +76,11 @@ impl Connector {
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
+    /// Forgets the addresses of names.
+    pub(crate) fn forget_names(&self) {
+        self.dialer.forget_names();
+    }
+
     /// Opens a connection to the URL's origin, or to the proxy and through it. `limit` bounds lookup, TCP, a
     /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
     /// each step.

@@ -274,6 +274,11 @@ impl Http2 {
         self.clock.excuse(waited, move_total);
     }
 
+    /// The connection takes no further request; those under way go on.
+    pub(crate) fn retire(&self) {
+        self.lease.retire();
+    }
+
     /// Ends the exchange: the place on the connection is free for another.
     pub(crate) fn finish(mut self) -> Marks {
         self.watch.finish(self.clock.moved)

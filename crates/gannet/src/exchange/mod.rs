@@ -126,6 +126,13 @@ impl Exchange {
         }
     }
 
+    /// Ends the exchange, its response unread: no other request is sent on this connection.
+    pub(crate) fn abandon(self) {
+        if let Exchange::Http2(exchange) = self {
+            exchange.retire();
+        }
+    }
+
     /// Ends the exchange at a 101: its connection is another protocol's from now on.
     pub(crate) fn switch(self) -> Option<Switched> {
         match self {

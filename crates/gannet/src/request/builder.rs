@@ -158,14 +158,17 @@ impl RequestBuilder {
     /// it was using and leaks nothing.
     ///
     /// # Errors
-    /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
+    /// Everything but a status: a 404 is a response, unless the session or the request says otherwise; see
+    /// [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
         let RequestBuilder { session, request } = self;
         let (session, request) = (&session.inner, finished(request)?);
+        let raises = request.raises(&session.options);
         // Boxed where middlewares stand around it: all others would carry their room.
-        match middleware::chain_of(session, &request) {
-            None => send_alone(session, request, None).await,
-            Some(chain) => middleware::send_through(session, chain, request).await,
-        }
+        let response = match middleware::chain_of(session, &request) {
+            None => send_alone(session, request, None).await?,
+            Some(chain) => middleware::send_through(session, chain, request).await?,
+        };
+        if raises { response.error_for_status() } else { Ok(response) }
     }
 }

@@ -132,6 +132,8 @@ pub enum RetryReason {
     StaleConnection,
     /// The server did not look at it: it refused the stream, or closes the connection (RFC 9113 §8.7).
     Unprocessed,
+    /// The server does not answer for this origin on the kept connection that the request came by (RFC 9110 §15.5.20).
+    Misdirected,
     /// The server asked who sends this, and is told (RFC 7616).
     Challenge,
 }
