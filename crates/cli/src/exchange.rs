@@ -3,7 +3,9 @@
 
 use std::fmt::Write;
 
-use gannet::{Headers, HttpVersion, RedactedUrl, Redirected, Request, Response, Saved, Url, Version, is_credential};
+use gannet::{
+    Headers, HttpVersion, RedactedUrl, Redirected, Request, Response, Saved, TlsInfo, Url, Version, is_credential,
+};
 
 /// The request's head, a line each behind `> `. Which version it is sent in is shown where it is settled beforehand.
 pub(crate) fn request(request: &Request, defaults: &Headers, version: HttpVersion) -> String {
@@ -48,6 +50,9 @@ pub(crate) fn response(response: &Response) -> String {
     if !response.history().is_empty() {
         let _ = writeln!(text, "* {}", RedactedUrl::new(response.url()));
     }
+    if let Some(tls) = response.tls() {
+        let _ = writeln!(text, "* {}", secured(tls));
+    }
     let _ = writeln!(text, "< {}", status_line(response));
     fields(&mut text, "< ", response.headers(), response.url());
     text.push('<');
@@ -71,6 +76,13 @@ pub(crate) fn head(response: &Response) -> Vec<u8> {
     }
     bytes.push(b'\n');
     bytes
+}
+
+/// The version, the cipher suite, and what was agreed on beside.
+fn secured(tls: &TlsInfo) -> String {
+    let alpn = tls.alpn().map(|name| format!(", ALPN {name}")).unwrap_or_default();
+    let resumed = if tls.is_resumed() { ", resumed" } else { "" };
+    format!("{}, {}{alpn}{resumed}", tls.version(), tls.cipher())
 }
 
 fn status_line(response: &Response) -> String {

@@ -55,6 +55,7 @@ pub async fn get(url: impl IntoUrl) -> Result<Response> {
 }
 
 pub use body::{Body, BodyStream, Coding};
+pub use connect::TlsInfo;
 pub use download::{Download, DownloadOptions, SaveAs, Saved, filename_of};
 pub use error::{Error, Result};
 pub use event_source::{EventSource, EventSourceOptions};

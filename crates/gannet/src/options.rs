@@ -71,6 +71,10 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// How old a connection may be when a request begins on it, in seconds; none. Older ones are closed when they are next
+    /// looked at, so that a host whose addresses change is looked up again; requests under way go on.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub max_age: Option<Duration>,
     /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
     /// the cookies, and with https the name that the certificate is for. No name is looked up.
     pub unix_socket: Option<PathBuf>,
@@ -106,6 +110,7 @@ impl Default for Connections {
             max: 512,
             max_per_host: None,
             idle: Duration::from_secs(60),
+            max_age: None,
             unix_socket: None,
             ip_version: IpVersion::Any,
             local_address: None,

@@ -22,6 +22,7 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::connect::TlsInfo;
 use crate::error::{Error, Result};
 use crate::timings::Timings;
 
@@ -134,6 +135,11 @@ impl Response {
     /// The address at our end of that connection.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.body.marks().opened.as_ref()?.local
+    }
+
+    /// How that connection is secured: version, cipher, certificates. None without TLS to the origin.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.body.marks().opened.as_ref()?.secured.as_ref()
     }
 
     /// Bytes of the body that have come so far and been looked at, their content codings not undone.

@@ -140,7 +140,7 @@ impl Session {
         for (name, value) in defaults.iter() {
             default_block.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        let pool = Pool::new(ConnectionLimits::of(&options.connections), options.connections.idle);
+        let pool = Pool::new(ConnectionLimits::of(&options.connections), &options.connections);
         let connector = Connector::new(&options, resolver)?;
         let keys = Keys::new(&options.auth, base.as_ref())?;
         let mut jar = Jar::new();

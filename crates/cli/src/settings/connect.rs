@@ -31,6 +31,8 @@ pub(super) fn apply(args: &ConnectArgs, options: &mut Options) -> anyhow::Result
     }
     connections.keepalive = args.keepalive();
     connections.eyeballs_delay = args.eyeballs_delay().unwrap_or(connections.eyeballs_delay);
+    connections.max_age = args.connection_max_age;
+    options.dns.spread = args.spread;
     options.dns.overrides = args.resolve.clone();
     options.guard.deny_private = args.deny_private;
     options.guard.allow = args.allow_private.clone();

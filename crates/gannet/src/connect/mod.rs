@@ -28,6 +28,7 @@ use crate::trace::Steps;
 use dial::Dialer;
 use proxy::Through;
 pub(crate) use stream::Stream;
+pub use tls::TlsInfo;
 use tls::TlsSetup;
 
 /// What opens connections for one session.
@@ -119,7 +120,7 @@ impl Connector {
             phase = Phase::Tls;
             progress.on_handshake();
             let stream = self.tls.handshake(&target.host, stream, http1).await?;
-            progress.on_secured();
+            progress.on_secured(self.tls.info_of(&stream));
             Ok(Conn::new(stream, progress.finish()))
         };
         let Some(limit) = limit else {

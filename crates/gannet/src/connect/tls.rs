@@ -21,8 +21,11 @@ use url::Host;
 use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::options::{ClientCertificate, HttpVersion, Tls, TlsVersion};
+use info::Chains;
+pub use info::TlsInfo;
 use verify::{AcceptAny, Pinned};
 
+mod info;
 mod verify;
 
 pub(super) struct TlsSetup {
@@ -33,6 +36,7 @@ pub(super) struct TlsSetup {
     /// What is offered to the server (ALPN), first choice first.
     protocols: &'static [&'static [u8]],
     config: OnceLock<std::result::Result<Arc<ClientConfig>, Arc<str>>>,
+    chains: Chains,
 }
 
 impl TlsSetup {
@@ -65,7 +69,15 @@ impl TlsSetup {
             HttpVersion::Http2PriorKnowledge => &[b"h2"],
         };
         let rules = options.clone();
-        Ok(TlsSetup { rules, extra_roots, client, server_name, protocols, config: OnceLock::new() })
+        Ok(TlsSetup {
+            rules,
+            extra_roots,
+            client,
+            server_name,
+            protocols,
+            config: OnceLock::new(),
+            chains: Chains::default(),
+        })
     }
 
     /// Shakes hands over any stream, as the client of this host; `http1` offers HTTP/1.1 alone.
@@ -87,6 +99,11 @@ impl TlsSetup {
         };
         let tls = tls.map_err(handshake_error)?;
         Ok(Stream::Tls(Box::new(tls)))
+    }
+
+    /// What the handshake of this stream came to.
+    pub(super) fn info_of(&self, stream: &Stream) -> Option<TlsInfo> {
+        self.chains.info_of(stream)
     }
 
     fn build(&self) -> std::result::Result<Arc<ClientConfig>, String> {

@@ -24,7 +24,7 @@ pub struct PoolCounters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PoolClosed {
-    /// Unused for longer than `connections.idle`.
+    /// Unused for longer than `connections.idle`, or older than `connections.max_age`.
     pub expired: u64,
     /// The server had hung up on it while it was idle, or it could not be trusted to be whole.
     pub stale: u64,

@@ -42,7 +42,7 @@ impl Session {
 impl Inner {
     /// The pool of part `number` (from 0) of `count`, under the caps that hold now.
     pub(super) fn part_of_pool(&self, number: usize, count: usize) -> std::sync::Arc<Pool> {
-        Pool::new(self.pool.limits().part(number, count), self.options.connections.idle)
+        Pool::new(self.pool.limits().part(number, count), &self.options.connections)
     }
 }
 

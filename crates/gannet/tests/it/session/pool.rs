@@ -322,3 +322,55 @@ async fn a_raised_cap_serves_who_waits_at_once_and_a_lowered_one_disturbs_nobody
     assert_eq!(session.pool_stats(), pool(2, 2, 0));
     assert_eq!(session.pool_counters().closed.evicted, 2);
 }
+
+/// Time stands still but for this leap.
+async fn later(wait: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(wait).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn no_request_begins_on_a_connection_beyond_its_age_and_none_is_cut_off_by_it() {
+    let origin = origin().await;
+    let aged = |change: fn(&mut Options)| {
+        session(move |options| {
+            options.connections.max_age = Some(Duration::from_secs(10));
+            options.connections.idle = Duration::from_secs(3600);
+            change(options);
+        })
+    };
+    let versions: [fn(&mut Options); 2] =
+        [|_| {}, |options| options.http.version = gannet::HttpVersion::Http2PriorKnowledge];
+    for version in versions {
+        origin.reset_stats();
+        let session = aged(version);
+        let get = || async { session.get(origin.url("/bytes/300000?seed=1")).send().await.unwrap() };
+        get().await.bytes().await.unwrap();
+        later(Duration::from_secs(9)).await;
+        let under_way = get().await;
+        later(Duration::from_secs(2)).await;
+        let second = get().await;
+        assert_eq!(under_way.bytes().await.unwrap(), gannet_origin::payload(1, 300_000));
+        second.bytes().await.unwrap();
+        get().await.bytes().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(1, 1, 0));
+        let counters = session.pool_counters();
+        assert_eq!((counters.opened, counters.reused), (2, 2));
+        later(Duration::from_secs(20)).await;
+        get().await.bytes().await.unwrap();
+        let counters = session.pool_counters();
+        assert_eq!((counters.opened, counters.closed.total()), (3, 2));
+    }
+}
+
+#[tokio::test]
+async fn an_age_of_nothing_keeps_no_connection() {
+    let origin = origin().await;
+    let session = session(|options| options.connections.max_age = Some(Duration::ZERO));
+    for _ in 0..3 {
+        session.get(origin.url("/items/1")).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    }
+    assert_eq!(session.pool_counters().closed.expired, 3);
+}
