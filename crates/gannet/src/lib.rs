@@ -76,7 +76,7 @@ pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};
 pub use middleware::{Handling, Middleware, Next};
-pub use multipart::{Form, Part};
+pub use multipart::{Form, Part, Parts};
 pub use options::{
     Auth, ClientCertificate, Connections, Cookies, Danger, Decode, Dns, DnsOverride, Guard, Http, HttpVersion,
     IpVersion, NetrcFile, Options, Pin, Proxy, ResponseLimits, Tls, TlsVersion,

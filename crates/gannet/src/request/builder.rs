@@ -13,7 +13,7 @@ use super::{Request, append, finished, set_missing};
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::middleware;
-use crate::multipart::Form;
+use crate::multipart::{Encoded, Form, FormError, Parts};
 use crate::response::Response;
 use crate::send::send_alone;
 use crate::session::Session;
@@ -126,12 +126,12 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
 
     /// A `multipart/form-data` body; its files are read while they are sent.
     pub fn multipart(self, form: Form) -> Self {
-        self.change(|request| {
-            let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
-            set_missing(&mut request.headers, "content-type", &form.content_type)?;
-            request.body = Body::multipart(form);
-            Ok(())
-        })
+        self.encoded(form.encode())
+    }
+
+    /// A multipart body that is no form: `multipart/mixed`, `multipart/related`; its files are read while they are sent.
+    pub fn parts(self, parts: Parts) -> Self {
+        self.encoded(parts.encode())
     }
 
     /// The finished request, unsent.
@@ -140,6 +140,15 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
         finished(self.request)
+    }
+
+    fn encoded(self, encoded: Result<Encoded, FormError>) -> Self {
+        self.change(|request| {
+            let encoded = encoded.map_err(|error| Error::request("multipart body").with_source(error))?;
+            set_missing(&mut request.headers, "content-type", &encoded.content_type)?;
+            request.body = Body::multipart(encoded);
+            Ok(())
+        })
     }
 
     pub(super) fn change(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> Self {

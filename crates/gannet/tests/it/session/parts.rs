@@ -1,6 +1,6 @@
 //! Multipart bodies, part by part: as they come, skipped, malformed, cut off.
 
-use gannet::{ErrorKind, Form, MultipartLimits, Session};
+use gannet::{ErrorKind, Form, MultipartLimits, MultipartParser, Part, PartEvent, Parts, Session};
 
 use super::*;
 
@@ -14,6 +14,18 @@ const TWO: &str = "preamble\r\n--b\r\nContent-Type: text/plain; charset=iso-8859
 
 async fn get(server: &ScriptedServer, session: &Session) -> Response {
     session.get(server.url("/")).send().await.unwrap()
+}
+
+/// What a request has on the wire: its content type and its body.
+async fn sent(fill: impl Fn(gannet::RequestBuilder) -> gannet::RequestBuilder) -> (String, String) {
+    let session = Session::default();
+    let length = fill(session.post("http://127.0.0.1/")).build().unwrap().body().length().unwrap();
+    let recorder = serve([Script::new().expect_head().expect_body(length as usize).send(OK).hang()]).await;
+    fill(session.post(recorder.url("/"))).send().await.unwrap().bytes().await.unwrap();
+    let sent = text(&recorder.received()[0]);
+    let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap();
+    (content_type.to_owned(), body.to_owned())
 }
 
 #[tokio::test]
@@ -57,14 +69,9 @@ async fn pieces_come_as_they_are_sent_and_what_is_not_read_is_passed_over() {
 /// What one of our own forms is on the wire, sent back by a server.
 #[tokio::test]
 async fn a_form_that_comes_back_has_its_names() {
-    let recorder = serve([Script::new().expect_head().send(OK).hang()]).await;
-    let form = Form::with_seed(1).text("title", "Gannet").bytes("photo", "dive.txt", "text/plain", "splash");
-    let content_type = form.content_type();
-    let request = Session::default().post(recorder.url("/")).multipart(form).send();
-    request.await.unwrap().bytes().await.unwrap();
-    let sent = text(&recorder.received()[0]);
-    let (_, body) = sent.split_once("\r\n\r\n").unwrap();
-    let server = serve([answers(multipart(&content_type, body))]).await;
+    let form = || Form::with_seed(1).text("title", "Gannet").bytes("photo", "dive.txt", "text/plain", "splash");
+    let (content_type, body) = sent(|request| request.multipart(form())).await;
+    let server = serve([answers(multipart(&content_type, &body))]).await;
     let mut parts = get(&server, &Session::default()).await.multipart().unwrap();
     let title = parts.next_part().await.unwrap().unwrap();
     assert_eq!((title.name().as_deref(), title.text().await.unwrap().as_str()), (Some("title"), "Gannet"));
@@ -136,4 +143,31 @@ async fn an_epilogue_without_end_is_not_read() {
     drop(parts);
     in_time(server.wait_for_closed(1)).await;
     assert_eq!(session.pool_stats(), pool(0, 0, 0));
+}
+
+/// What is sent is what is read, nested parts by a parser of their own.
+#[tokio::test]
+async fn mixed_and_related_parts_are_sent_with_files_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    std::fs::write(&path, "from disk".repeat(2000)).unwrap();
+    let inner = Parts::mixed().part(Part::text("within").header("X-In", "1"));
+    let parts = Parts::related().part(Part::text("{}").content_type("application/json")).part(Part::file(&path));
+    let parts = parts.part(Part::nested(inner));
+    let (content_type, body) = sent(|request| request.parts(parts.clone())).await;
+    assert!(content_type.starts_with("multipart/related; ") && content_type.contains("type=\"application/json\""));
+    let server = serve([answers(multipart(&content_type, &body))]).await;
+    let mut parts = get(&server, &Session::default()).await.multipart().unwrap();
+    assert_eq!(parts.next_part().await.unwrap().unwrap().bytes().await.unwrap(), "{}");
+    let file = parts.next_part().await.unwrap().unwrap();
+    assert_eq!(file.content_disposition().unwrap().filename().as_deref(), Some("data.bin"));
+    assert_eq!(file.bytes().await.unwrap(), "from disk".repeat(2000));
+    let nested = parts.next_part().await.unwrap().unwrap();
+    let content_type = nested.headers().get_bytes("content-type").unwrap().to_vec();
+    let content = nested.bytes().await.unwrap();
+    let mut parser = MultipartParser::for_content_type(&content_type, MultipartLimits::default()).unwrap();
+    let (at, _) = parser.read(&content).unwrap();
+    let (_, event) = parser.read(&content[at..]).unwrap();
+    assert!(matches!(event, PartEvent::Head(headers) if headers.get("x-in") == Some("1")));
+    assert!(parts.next_part().await.unwrap().is_none());
 }
