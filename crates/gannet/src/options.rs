@@ -229,11 +229,14 @@ pub struct Cookies {
     pub join: bool,
     /// Let plain http to this machine itself set and get Secure cookies, as browsers do; off.
     pub secure_loopback: bool,
+    /// Let plain http to these hosts set and get Secure cookies too, each for itself alone; none. For a network that
+    /// nobody else can read.
+    pub secure_hosts: Vec<String>,
 }
 
 impl Default for Cookies {
     fn default() -> Self {
-        Cookies { enabled: true, join: false, secure_loopback: false }
+        Cookies { enabled: true, join: false, secure_loopback: false, secure_hosts: Vec::new() }
     }
 }
 

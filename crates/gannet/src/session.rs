@@ -145,6 +145,8 @@ impl Session {
         let keys = Keys::new(&options.auth, base.as_ref())?;
         let mut jar = Jar::new();
         jar.trust_loopback(options.cookies.secure_loopback);
+        let trusted = jar.trust_hosts(options.cookies.secure_hosts.iter().map(String::as_str));
+        trusted.map_err(|host| Error::request(format!("cookies.secure_hosts: {host:?} is no host")))?;
         let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
         let http2_defaults = OnceLock::new();
