@@ -7,6 +7,7 @@
 //! Every row that is started is finished exactly once, unless the run is stopped first.
 
 mod batch;
+mod change;
 mod guard;
 mod host;
 mod hosts;
@@ -203,15 +204,9 @@ impl Schedule {
     /// A run that has read nothing yet. The seed spreads the backoff.
     pub fn new(options: ScheduleOptions, seed: u64) -> Self {
         let concurrency = options.limits.concurrency.max(1);
-        let per_host = options.limits.per_host.unwrap_or(usize::MAX).max(1);
-        let short = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Schedule {
             concurrency,
-            terms: Terms {
-                per_host: short(per_host),
-                ceiling: short(per_host.min(concurrency)),
-                rate: options.limits.rate.map(Into::into),
-            },
+            terms: Terms::of(&options.limits),
             rng: Rng::new(seed),
             hosts: Hosts::new(seed),
             ready: VecDeque::new(),

@@ -20,7 +20,7 @@ use super::copies::{Copies, Lost};
 use super::engine::{Engine, Next};
 use super::lanes::Lanes;
 use super::memory::Memory;
-use super::{BulkOptions, Learnt, Prior, ReceiptSummary, Sink, Source};
+use super::{BulkOptions, Learnt, Limits, Prior, ReceiptSummary, Sink, Source};
 use crate::alarm::later;
 use crate::buffer;
 use crate::session::Session;
@@ -33,7 +33,7 @@ pub struct Run<S, K> {
     shared: Arc<Shared<S, K>>,
 }
 
-/// Stops a run and looks at it, from anywhere.
+/// Stops a run, looks at it and changes its limits, from anywhere.
 #[derive(Clone)]
 pub struct Control {
     run: Arc<dyn Controlled>,
@@ -149,7 +149,7 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
         self
     }
 
-    /// A handle to stop the run and to look at it.
+    /// A handle to stop the run, to look at it and to change its limits.
     pub fn control(&self) -> Control {
         Control { run: self.shared.clone() }
     }
@@ -216,6 +216,19 @@ impl Control {
         self.run.learnt()
     }
 
+    /// The limits that hold now.
+    pub fn limits(&self) -> Limits {
+        self.run.limits()
+    }
+
+    /// Other limits from now on: `limits.concurrency`, `limits.per_host`, `limits.rate`. Raised, they let rows start at
+    /// once; lowered, requests under way go on, and none starts before enough of them have ended. What is learnt of hosts
+    /// holds below them as before. Sockets are the session's to bound
+    /// ([`Session::set_connection_limits`](crate::Session::set_connection_limits)).
+    pub fn set_limits(&self, limits: Limits) {
+        self.run.set_limits(limits);
+    }
+
     /// The figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.run.snapshot()
@@ -227,6 +240,8 @@ trait Controlled: Send + Sync {
     fn ask(&self, what: Asked);
     fn snapshot(&self) -> Snapshot;
     fn learnt(&self) -> Vec<(String, Learnt)>;
+    fn limits(&self) -> Limits;
+    fn set_limits(&self, limits: Limits);
 }
 
 impl<S: Source, K: Sink> Controlled for Shared<S, K> {
@@ -240,6 +255,19 @@ impl<S: Source, K: Sink> Controlled for Shared<S, K> {
 
     fn learnt(&self) -> Vec<(String, Learnt)> {
         self.lock().learnt()
+    }
+
+    fn limits(&self) -> Limits {
+        self.lock().schedule.limits().clone()
+    }
+
+    fn set_limits(&self, limits: Limits) {
+        let mut engine = self.lock();
+        // Behind the lock: the schedule's time goes on only.
+        engine.schedule.set_limits(limits, Instant::now().into_std());
+        drop(engine);
+        // There may be room for more workers than those that run.
+        self.signal.notify.notify_one();
     }
 }
 
@@ -343,7 +371,7 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, sender: Arc<Sender>
         }
         let own = engine.next(shared.memory.is_full(), now);
         // One end may allow more than one start (a batch is done, memory is free): the others are the coordinator's.
-        let may_start_more = engine.schedule.in_flight() < shared.options.limits.concurrency;
+        let may_start_more = engine.schedule.has_free_slot();
         let beside = match &own {
             Next::Start(_) if may_start_more => engine.next(shared.memory.is_full(), now),
             _ => Next::Done,
