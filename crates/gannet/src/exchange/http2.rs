@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -22,8 +21,8 @@ use crate::alarm::Alarm;
 use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
 use crate::exchange::{Clock, Failed, Watch};
-use crate::http2::from_map;
-use crate::pool::{Cut, Lease};
+use crate::http2::{Seat, from_map};
+use crate::pool::Lease;
 use crate::timings::Marks;
 
 pub(crate) struct Http2 {
@@ -43,8 +42,8 @@ pub(crate) struct Http2 {
     pub(crate) watch: Watch,
     /// An error that came while nobody could be told.
     broken: Option<Failed>,
-    alarm: Alarm,
-    cut: Arc<Cut>,
+    /// Some until it is dropped.
+    seat: Option<Seat>,
     /// Last: the stream is over before another may take its place.
     lease: Lease,
 }
@@ -113,7 +112,7 @@ impl Http2 {
                 return Err(Failed { error, unanswered: false });
             }
         };
-        let alarm = muxed.enter();
+        let seat = muxed.enter().unwrap_or_else(|| Seat { alarm: Alarm::default(), cut: lease.watch() });
         // Taken only now: a stream that can be sent once is still there for another connection before.
         let outgoing = (!is_empty).then(|| Outgoing::new(stream, &mut asked.body.kind, asked.held));
         watch.on_head_sent(size);
@@ -133,8 +132,7 @@ impl Http2 {
             clock,
             watch,
             broken: None,
-            alarm,
-            cut: lease.watch(),
+            seat: Some(seat),
             lease,
         })
     }
@@ -357,11 +355,12 @@ impl Http2 {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
-        if self.cut.poll(cx) {
+        let Some(seat) = &mut self.seat else { return Poll::Pending };
+        if seat.cut.poll(cx) {
             let message = "the session was closed before this was done";
             return Poll::Ready(Failed { error: Error::new(ErrorKind::Closed, phase, message), unanswered: false });
         }
-        let error = match self.clock.poll(&mut self.alarm, cx, phase) {
+        let error = match self.clock.poll(&mut seat.alarm, cx, phase) {
             Poll::Ready(error) => error,
             Poll::Pending => return Poll::Pending,
         };
@@ -426,8 +425,8 @@ impl Http2 {
 
 impl Drop for Http2 {
     fn drop(&mut self) {
-        if let Some(muxed) = self.lease.muxed() {
-            muxed.leave(std::mem::take(&mut self.alarm));
+        if let (Some(muxed), Some(seat)) = (self.lease.muxed(), self.seat.take()) {
+            muxed.leave(seat);
         }
     }
 }

@@ -23,7 +23,7 @@ use url::Url;
 use crate::alarm::Alarm;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{self, Place, Pool};
+use crate::pool::{self, Cut, Place, Pool};
 use crate::timings::Opened;
 use drive::Drive;
 pub(crate) use fields::{Target, from_map, request_fields, uri};
@@ -65,8 +65,15 @@ pub(crate) struct Muxed {
     settled: AtomicBool,
     pings: Option<(Duration, Duration)>,
     unanswered_ping: AtomicBool,
-    /// Timers of requests that are over: each is set only when it fires too early.
-    alarms: Mutex<Vec<Alarm>>,
+    /// Of requests that are over.
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// What one request after another uses on a connection, since both are costly to make: the timer, set anew only when it
+/// fires too early, and the place among those that are cut off when the session's time is over.
+pub(crate) struct Seat {
+    pub(crate) alarm: Alarm,
+    pub(crate) cut: Arc<Cut>,
 }
 
 impl Muxed {
@@ -107,7 +114,7 @@ impl Muxed {
             settled: AtomicBool::new(false),
             pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
             unanswered_ping: AtomicBool::new(false),
-            alarms: Mutex::default(),
+            seats: Mutex::default(),
         }))
     }
 
@@ -166,15 +173,18 @@ impl Muxed {
         self.streams.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) -> Alarm {
+    /// Counts one more request under way, and gives it what an earlier one has left.
+    pub(crate) fn enter(&self) -> Option<Seat> {
         self.streams.fetch_add(1, Ordering::Relaxed);
-        self.alarms.lock().ok().and_then(|mut alarms| alarms.pop()).unwrap_or_default()
+        self.seats.lock().ok()?.pop()
     }
 
-    pub(crate) fn leave(&self, alarm: Alarm) {
+    /// The request is over.
+    pub(crate) fn leave(&self, seat: Seat) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
-        if let Ok(mut alarms) = self.alarms.lock() {
-            alarms.push(alarm);
+        seat.cut.forget();
+        if let Ok(mut seats) = self.seats.lock() {
+            seats.push(seat);
         }
     }
 
