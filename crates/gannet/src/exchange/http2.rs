@@ -36,6 +36,8 @@ pub(crate) struct Http2 {
     trailers: Option<Headers>,
     done: bool,
     kind: RequestKind,
+    /// Bytes of the body that were read since the window last grew for it.
+    taken: u64,
     /// What heads may still take of their limit: interim ones, the head itself and trailers together.
     room: usize,
     clock: Clock,
@@ -128,6 +130,7 @@ impl Http2 {
             trailers: None,
             done: false,
             kind,
+            taken: 0,
             room: limits.max_bytes,
             clock,
             watch,
@@ -206,12 +209,20 @@ impl Http2 {
                         continue;
                     }
                     self.watch.on_received(piece.len());
+                    self.taken += piece.len() as u64;
                     self.piece = piece;
                     return Ok(Poll::Ready(Some(self.piece.len())));
                 }
                 Poll::Ready(Some(Err(error))) => return Err(self.failed(error, Phase::Body)),
                 Poll::Ready(None) => {}
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => {
+                    if let Some(muxed) = self.lease.muxed()
+                        && muxed.window.on_caught_up(self.taken, muxed.streams())
+                    {
+                        self.taken = 0;
+                    }
+                    return Ok(Poll::Pending);
+                }
             }
             let trailers = match body.poll_trailers(cx) {
                 Poll::Ready(Ok(trailers)) => trailers,

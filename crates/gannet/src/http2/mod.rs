@@ -8,6 +8,7 @@ mod drive;
 mod fields;
 mod io;
 mod ping;
+mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -29,6 +30,7 @@ use drive::Drive;
 pub(crate) use fields::{Target, from_map, request_fields, uri};
 use io::{Heard, ReadAhead};
 use ping::Pings;
+use window::Window;
 
 /// What a server is taken to allow until it says so. No server says just this, so that its SETTINGS are seen to have
 /// come when it changes.
@@ -63,6 +65,7 @@ pub(crate) struct Muxed {
     lost: AtomicUsize,
     /// The server's SETTINGS have come.
     settled: AtomicBool,
+    pub(crate) window: Window,
     pings: Option<(Duration, Duration)>,
     unanswered_ping: AtomicBool,
     /// Of requests that are over.
@@ -86,10 +89,11 @@ impl Muxed {
         let heard = Arc::new(Heard::new());
         let io = ReadAhead::new(conn.stream, heard.clone());
         let head = u32::try_from(options.response.max_head).unwrap_or(u32::MAX);
+        let window = Window::new(&options.http);
         let handshake = h2::client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(ASSUMED_STREAMS)
-            .initial_window_size(options.http.stream_window.clamp(1, MAX_WINDOW))
+            .initial_window_size(window.wanted())
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(head)
             .max_send_buffer_size(SEND_BUFFER)
@@ -112,6 +116,7 @@ impl Muxed {
             served: AtomicU32::new(0),
             lost: AtomicUsize::new(0),
             settled: AtomicBool::new(false),
+            window,
             pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
             unanswered_ping: AtomicBool::new(false),
             seats: Mutex::default(),
@@ -208,6 +213,3 @@ impl Muxed {
         self.conn.lock().expect("invariant: nothing panics while a connection is driven")
     }
 }
-
-/// RFC 9113 §6.9.1: the largest window.
-const MAX_WINDOW: u32 = (1 << 31) - 1;
