@@ -61,3 +61,4 @@ fn client(args: &ConnectArgs) -> anyhow::Result<Option<ClientCertificate>> {
     };
     Ok(Some(ClientCertificate { chain, key }))
 }
+        "proxy.tls.extra_roots" => "--proxy-cacert",

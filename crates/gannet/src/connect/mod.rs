@@ -63,7 +63,8 @@ impl Connector {
     pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
         let tls = TlsSetup::new(&options.tls, options.http.version)?;
         // What is said to a proxy is HTTP/1.1.
-        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
+        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)
+            .map_err(|error| Error::request(format!("proxy.{}", error.message())))?;
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
