@@ -46,7 +46,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
-        tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
+        request.watch(exchange::Shown::default());
     }
     let telling = format.map(|format| Telling::begin(format, &mut request, args.file().as_deref()));
     if let Some(target) = target {
@@ -62,12 +62,6 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
             return ended(telling, None, not_whole(&error), Some(&error));
         }
     };
-    if args.verbose {
-        for redirected in response.history() {
-            tell(&exchange::redirect(redirected));
-        }
-        tell(&exchange::response(&response));
-    }
     let mut written = Written::default();
     let (response, outcome) = if args.events {
         write_events(response).await
