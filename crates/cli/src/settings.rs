@@ -51,12 +51,18 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// A session with these options.
+/// A session with these options, whose names are looked up as the network's say.
 ///
 /// # Errors
 /// Usage: an option that cannot be used as it stands.
-pub(crate) fn open(options: Options) -> anyhow::Result<Session> {
-    Session::new(options).map_err(|error| match error.kind() {
+pub(crate) fn open(options: Options, network: &NetworkArgs) -> anyhow::Result<Session> {
+    let resolver = connect::resolver(&network.connect)?;
+    let builder = Session::builder(options);
+    let session = match resolver {
+        Some(resolver) => builder.resolver(resolver).build(),
+        None => builder.build(),
+    };
+    session.map_err(|error| match error.kind() {
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
         ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),
@@ -107,6 +113,7 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
     let default = Timeouts::default();
     let chosen = |arg: Option<TimeLimit>, default| arg.map_or(default, |limit| limit.0);
     Timeouts {
+        dns: chosen(args.dns_timeout, default.dns),
         connect: chosen(args.timeout_connect, default.connect),
         read: chosen(args.timeout_read, default.read),
         ..default

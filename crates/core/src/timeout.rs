@@ -8,13 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// The time limits of one attempt. `None` is no limit; `Some(Duration::ZERO)` expires at once.
 ///
-/// Backoff, parked time and further attempts are outside all four: a row's `deadline` bounds those.
+/// Backoff, parked time and further attempts are outside all of them: a row's `deadline` bounds those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Waiting for a connection of the pool. Default none.
     #[serde(with = "seconds::optional")]
     pub pool: Option<Duration>,
+    /// The lookup alone, until the first addresses have come: those of a family that is slower than this are done
+    /// without. Waiting in our own resolver queue does not count. Default none: `connect` holds it.
+    #[serde(with = "seconds::optional")]
+    pub dns: Option<Duration>,
     /// Lookup, TCP, a proxy's tunnel and TLS together; waiting in our own resolver queue does not count. Default 10 s.
     #[serde(with = "seconds::optional")]
     pub connect: Option<Duration>,
@@ -38,6 +42,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {
             pool: None,
+            dns: None,
             connect: Some(Duration::from_secs(10)),
             read: Some(Duration::from_secs(60)),
             total: None,

@@ -303,7 +303,7 @@ impl Sending<'_> {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
-                    let conn = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()).await?;
+                    let conn = self.session.open(url, via, &self.timeouts, self.tracer.clone()).await?;
                     self.session.speak(conn, url, forwarded).await
                 } => opened,
             }
@@ -646,19 +646,19 @@ impl From<Error> for Failed {
 }
 
 impl Inner {
-    /// A new connection. `limit` is the time for it.
+    /// A new connection. `limits` are the times for it.
     async fn open(
         &self,
         url: &Url,
         via: Option<&ProxyServer>,
-        limit: Option<Duration>,
+        limits: &Timeouts,
         tracer: Option<Arc<Tracer>>,
     ) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, via, limit, &mut steps).await {
+        match self.connector.connect(url, via, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, via, limit, &mut steps).await
+                self.connector.connect(url, via, limits, &mut steps).await
             }
             result => result,
         }

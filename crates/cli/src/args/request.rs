@@ -47,6 +47,10 @@ pub(crate) struct TimeoutArgs {
     #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
     pub(crate) timeout: Option<TimeLimit>,
 
+    /// The name lookup alone [default: none, --timeout-connect holds it]
+    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    pub(crate) dns_timeout: Option<TimeLimit>,
+
     /// Name lookup, TCP and TLS together [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
     pub(crate) timeout_connect: Option<TimeLimit>,

@@ -1,6 +1,7 @@
 //! The values of options: how a length of time, a number of bytes, a header or a `k=v` pair is written.
 //! Every parser says what it cannot read and how to write it; clap adds the option's name.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -227,6 +228,15 @@ pub(crate) fn proxy(text: &str) -> Result<ProxyArg, String> {
     url.transpose().map(ProxyArg)
 }
 
+/// The address of a name server, with or without its port.
+pub(crate) fn name_server(text: &str) -> Result<SocketAddr, String> {
+    const PORT: u16 = 53;
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let with_port = text.parse().or_else(|_| bare.parse().map(|ip: IpAddr| (ip, PORT).into()));
+    with_port.map_err(|_| format!("{text:?} is no name server: write an IP address, or ADDRESS:PORT"))
+}
+
 /// Hosts that are asked directly.
 pub(crate) fn no_proxy(text: &str) -> Result<NoProxy, String> {
     text.parse().map_err(|error: gannet::NoProxyError| error.to_string())
@@ -393,6 +403,22 @@ mod tests {
         }
         for text in ["a", "=b", "a=@", "a=@f;x=y", "a=@f;type", "a=<f;filename=x", "a=@\"f"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_server_has_a_port_or_the_usual_one() {
+        for (text, wanted) in [
+            ("10.0.0.1", "10.0.0.1:53"),
+            (" 10.0.0.1:5353", "10.0.0.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]", "[::1]:53"),
+            ("[::1]:54", "[::1]:54"),
+        ] {
+            assert_eq!(name_server(text).unwrap().to_string(), wanted);
+        }
+        for text in ["", "localhost", "10.0.0", "10.0.0.1:x", "[::1"] {
+            assert!(name_server(text).is_err(), "{text}");
         }
     }
 

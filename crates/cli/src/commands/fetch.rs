@@ -171,7 +171,8 @@ async fn drive(
 
 fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
     let mut options = settings::session(&args.timeouts, &args.network)?;
-    let (connections, warning) = limits::connections(limits::raise_open_files(), bulk.limits.concurrency);
+    let lookups = if args.network.connect.asks_servers() { options.dns.max_lookups } else { 0 };
+    let (connections, warning) = limits::connections(limits::raise_open_files(), lookups, bulk.limits.concurrency);
     if let Some(warning) = warning {
         tell(&warning);
     }
@@ -181,7 +182,7 @@ fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
         return Err(usage("--cookie-jar: name a file; stdout is for rows"));
     }
     who::options(&mut options, who)?;
-    let session = settings::open(options)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, who)?;
     Ok(session)
 }

@@ -114,7 +114,7 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     options.decode.enabled = !args.no_decode;
     options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
     who::options(&mut options, &args.request.who)?;
-    let session = settings::open(options)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, &args.request.who)?;
     Ok(session)
 }
