@@ -11,7 +11,7 @@ use gannet::{
 };
 
 use crate::args::values::{self, TimeLimit};
-use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
+use crate::args::{DecodeArgs, FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
 use crate::exit::usage;
 use crate::who;
 
@@ -118,6 +118,12 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
         read: chosen(args.timeout_read, default.read),
         ..default
     }
+}
+
+/// How far bodies are undone.
+pub(crate) fn decode(args: &DecodeArgs, options: &mut Options) {
+    options.decode.enabled = !args.no_decode;
+    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
 }
 
 fn version(args: &NetworkArgs) -> HttpVersion {

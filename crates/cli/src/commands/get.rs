@@ -111,8 +111,8 @@ fn ended(
 fn session(args: &GetArgs) -> anyhow::Result<Session> {
     let mut options = settings::session(&args.timeouts, &args.network)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
-    options.decode.enabled = !args.no_decode;
-    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
+    settings::decode(&args.decode, &mut options);
+    options.response.max_body = args.max_filesize;
     who::options(&mut options, &args.request.who)?;
     let session = settings::open(options, &args.network)?;
     who::load(&session, &args.request.who)?;

@@ -40,10 +40,10 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     if let Some(path) = upload {
         builder = builder.body(file(path)?);
     }
-    if let Some(coding) = args.upload.compress {
+    if let Some(coding) = asked.compress {
         builder = builder.compress(coding);
     }
-    if let Some(wait) = args.upload.expect100_timeout {
+    if let Some(wait) = asked.expect100_timeout {
         builder = builder.expect_continue(wait);
     }
     if let Some(show) = bar.of_upload() {
