@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn every_value_reads_back() {
         let text = serde_json::to_string(&Timeouts::bulk()).unwrap();
-        assert_eq!(text, r#"{"pool":null,"connect":10,"read":60,"total":300}"#);
+        assert_eq!(text, r#"{"pool":null,"dns":null,"connect":10,"read":60,"total":300}"#);
         let odd = Timeouts { pool: Some(Duration::from_millis(100)), total: Some(Duration::ZERO), ..Timeouts::bulk() };
         let text = serde_json::to_string(&odd).unwrap();
         assert_eq!(serde_json::from_str::<Timeouts>(&text).unwrap(), odd);
