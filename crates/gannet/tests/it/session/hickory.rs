@@ -20,11 +20,11 @@ fn asking(servers: &[&NameServer]) -> HickoryOptions {
     }
 }
 
-fn resolving(how: HickoryOptions, change: impl FnOnce(&mut Options)) -> Session {
+fn resolving(how: &HickoryOptions, change: impl FnOnce(&mut Options)) -> Session {
     let mut options = Options::default();
     options.connections.idle = Duration::ZERO;
     change(&mut options);
-    Session::builder(options).resolver(Hickory::new(&how).unwrap()).build().unwrap()
+    Session::builder(options).resolver(Hickory::new(how).unwrap()).build().unwrap()
 }
 
 fn url(name: &str, origin: &Origin) -> String {
@@ -53,13 +53,13 @@ fn asked(name: &str, v6: bool) -> Question {
 async fn both_families_are_asked_for_at_once_and_the_first_to_come_is_used() {
     let origin = origin().await;
     let names = NameServer::start(|asked| if asked.v6 { Answer::Silence } else { here() }).await.unwrap();
-    let session = resolving(asking(&[&names]), |_| {});
+    let session = resolving(&asking(&[&names]), |_| {});
     got(&session, &url("some.test", &origin)).await;
     assert_eq!(names.asked(), [asked("some.test", true), asked("some.test", false)]);
     let six = NameServer::start(|asked| if asked.v6 { Answer::addresses(&["::1"]) } else { Answer::Silence });
     let six = six.await.unwrap();
     let origin = Origin::builder().listen("[::1]:0").start().await.unwrap();
-    got(&resolving(asking(&[&six]), |_| {}), &url("some.test", &origin)).await;
+    got(&resolving(&asking(&[&six]), |_| {}), &url("some.test", &origin)).await;
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_answer_is_kept_for_as_long_as_it_says_and_an_alias_followed() {
         _ => Answer::Alias("real.test".into(), vec!["127.0.0.1".parse().unwrap()]),
     });
     let names = names.await.unwrap();
-    let session = resolving(asking(&[&names]), |_| {});
+    let session = resolving(&asking(&[&names]), |_| {});
     for (name, questions) in [("fleeting.test", 2), ("fleeting.test", 4), ("alias.test", 6), ("alias.test", 6)] {
         got(&session, &url(name, &origin)).await;
         assert_eq!(names.asked().len(), questions, "{name}");
@@ -85,7 +85,7 @@ async fn a_name_that_does_not_exist_and_one_without_address_are_told_apart_and_a
     });
     let names = names.await.unwrap();
     let how = HickoryOptions { attempts: Some(3), ..asking(&[&names, &names]) };
-    let session = resolving(how, |_| {});
+    let session = resolving(&how, |_| {});
     assert_eq!(no_address(&session, "none.test").await, "there is no such name");
     assert_eq!(no_address(&session, "empty.test").await, "the name has no address");
     assert_eq!(names.asked().len(), 4);
@@ -96,24 +96,24 @@ async fn a_server_that_cannot_say_or_says_nothing_makes_way_for_the_next() {
     let origin = origin().await;
     let fails = NameServer::start(|_| Answer::Fails).await.unwrap();
     let knows = NameServer::start(|_| here()).await.unwrap();
-    let session = resolving(asking(&[&fails, &knows]), |_| {});
+    let session = resolving(&asking(&[&fails, &knows]), |_| {});
     for (name, count) in [("a.test", 2), ("b.test", 4)] {
         got(&session, &url(name, &origin)).await;
         assert_eq!((fails.asked().len(), knows.asked().len()), (count, count), "it may know the next name");
     }
-    let session = resolving(asking(&[&fails]), |_| {});
+    let session = resolving(&asking(&[&fails]), |_| {});
     let message = no_address(&session, "a.test").await;
     assert!(message.starts_with("the name servers cannot say, and may later"), "{message}");
 
     let silent = NameServer::start(|_| Answer::Silence).await.unwrap();
     let soon = |servers: &[&NameServer]| HickoryOptions { timeout: Some(Duration::from_millis(60)), ..asking(servers) };
-    let session = resolving(soon(&[&silent, &knows]), |_| {});
+    let session = resolving(&soon(&[&silent, &knows]), |_| {});
     got(&session, &url("a.test", &origin)).await;
     let before = silent.asked().len();
     assert!(before > 0, "a lost packet is sent again");
     got(&session, &url("b.test", &origin)).await;
     assert_eq!(silent.asked().len(), before, "from now on the one is asked first that answers");
-    let message = no_address(&resolving(soon(&[&silent]), |_| {}), "a.test").await;
+    let message = no_address(&resolving(&soon(&[&silent]), |_| {}), "a.test").await;
     assert_eq!(message, "no name server answered within 0.06 s");
 }
 
@@ -121,14 +121,14 @@ async fn a_server_that_cannot_say_or_says_nothing_makes_way_for_the_next() {
 async fn an_answer_that_is_cut_is_fetched_over_tcp() {
     let origin = origin().await;
     let names = NameServer::start(|asked| if asked.tcp { here() } else { Answer::Truncated }).await.unwrap();
-    got(&resolving(asking(&[&names]), |_| {}), &url("large.test", &origin)).await;
+    got(&resolving(&asking(&[&names]), |_| {}), &url("large.test", &origin)).await;
     assert_eq!(names.asked().iter().filter(|asked| asked.tcp).count(), 2);
     let path = tempfile::tempdir().unwrap();
     let conf = path.path().join("resolv.conf");
     std::fs::write(&conf, "options use-vc\n").unwrap();
     let names = NameServer::start(|_| here()).await.unwrap();
     let how = HickoryOptions { resolv_conf: conf, ..asking(&[&names]) };
-    got(&resolving(how, |_| {}), &url("some.test", &origin)).await;
+    got(&resolving(&how, |_| {}), &url("some.test", &origin)).await;
     assert!(names.asked().iter().all(|asked| asked.tcp));
 }
 
@@ -136,7 +136,7 @@ async fn an_answer_that_is_cut_is_fetched_over_tcp() {
 async fn item_31_an_answer_to_another_question_is_not_believed() {
     let origin = origin().await;
     let names = NameServer::start(|_| Answer::Forged(Box::new(here()))).await.unwrap();
-    let session = resolving(asking(&[&names]), |options| options.guard = guard_for("127.0.0.1"));
+    let session = resolving(&asking(&[&names]), |options| options.guard = guard_for("127.0.0.1"));
     got(&session, &url("some.test", &origin)).await;
 }
 
@@ -152,7 +152,7 @@ async fn item_31_the_guard_judges_what_it_says() {
         _ => Answer::addresses(&["127.0.0.2", "127.0.0.1"]),
     });
     let names = names.await.unwrap();
-    let session = resolving(asking(&[&names]), |options| options.guard = guard_for("127.0.0.1"));
+    let session = resolving(&asking(&[&names]), |options| options.guard = guard_for("127.0.0.1"));
     got(&session, &url("both.test", &origin)).await;
     let port = origin.addrs()[1].port();
     for name in ["inside.test", "localhost.", "a.localhost"] {
@@ -168,7 +168,7 @@ async fn a_lookup_that_nobody_waits_for_ends_and_makes_room_for_the_next() {
     let origin = origin().await;
     let names = NameServer::start(|asked| if asked.name == "stuck.test" { Answer::Silence } else { here() });
     let names = names.await.unwrap();
-    let session = resolving(asking(&[&names]), |options| options.dns.max_lookups = 1);
+    let session = resolving(&asking(&[&names]), |options| options.dns.max_lookups = 1);
     let mut stuck = Box::pin(session.get("http://stuck.test/").send());
     while names.asked().len() < 2 {
         assert!(poll_once(&mut stuck).await.is_none());
@@ -184,7 +184,7 @@ async fn a_lookup_that_nobody_waits_for_ends_and_makes_room_for_the_next() {
 async fn many_names_at_once_are_bounded_and_all_are_found() {
     let origin = origin().await;
     let names = NameServer::start(|_| Answer::After(Duration::from_millis(2), Box::new(here()))).await.unwrap();
-    let session = resolving(asking(&[&names]), |options| options.dns.max_lookups = 8);
+    let session = resolving(&asking(&[&names]), |options| options.dns.max_lookups = 8);
     let urls: Vec<String> = (0..200).map(|n| url(&format!("h{n}.test"), &origin)).collect();
     let all = futures_util::future::join_all(urls.iter().map(|url| got(&session, url)));
     in_time(all).await;
@@ -199,7 +199,7 @@ async fn what_the_options_and_the_machine_say_comes_before_any_server() {
     let folder = tempfile::tempdir().unwrap();
     let hosts = folder.path().join("hosts");
     std::fs::write(&hosts, "127.0.0.1 written.test\n127.0.0.9 overridden.test\n").unwrap();
-    let session = resolving(HickoryOptions { hosts, ..asking(&[&names]) }, |options| {
+    let session = resolving(&HickoryOptions { hosts, ..asking(&[&names]) }, |options| {
         options.dns.overrides = vec!["overridden.test:*:127.0.0.1".parse().unwrap()];
     });
     for name in ["written.test", "Written.TEST.", "overridden.test", "localhost", "a.localhost"] {
@@ -223,7 +223,7 @@ async fn short_names_are_searched_for_and_never_beyond_one_that_may_exist() {
         _ => Answer::NoSuchName,
     });
     let names = names.await.unwrap();
-    let session = resolving(HickoryOptions { resolv_conf, ..asking(&[&names]) }, |_| {});
+    let session = resolving(&HickoryOptions { resolv_conf, ..asking(&[&names]) }, |_| {});
     got(&session, &url("www", &origin)).await;
     assert_eq!(names.asked(), [asked("www.a.test", true), asked("www.a.test", false)]);
     got(&session, &url("only", &origin)).await;
@@ -235,6 +235,6 @@ async fn short_names_are_searched_for_and_never_beyond_one_that_may_exist() {
 async fn a_server_that_cannot_be_reached_is_told() {
     let nowhere: SocketAddr = "[::ffff:0:0]:53".parse().unwrap();
     let how = HickoryOptions { servers: vec![nowhere], timeout: Some(Duration::from_millis(50)), ..asking(&[]) };
-    let message = no_address(&resolving(how, |_| {}), "some.test").await;
+    let message = no_address(&resolving(&how, |_| {}), "some.test").await;
     assert!(message.contains("name server"), "{message}");
 }
