@@ -9,19 +9,21 @@ mod closing;
 mod counters;
 mod lease;
 mod queue;
+mod reaper;
 mod shared;
+mod stats;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::alarm::{Alarm, later};
+use crate::alarm::Alarm;
 use crate::connect::Stream;
 use crate::http2::Muxed;
 use crate::timings::Opened;
@@ -32,11 +34,8 @@ use lease::Held;
 pub(crate) use lease::Lease;
 use queue::{Closed, Grant, OriginId, Queues};
 use shared::Key;
-
-/// How often a pool that is being closed looks whether all is over.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long those who were cut off get to let go of their connections.
-const LET_GO: Duration = Duration::from_millis(100);
+pub use stats::{HostStats, PoolStats};
+pub(crate) use waiting::Waiting;
 
 /// An open connection and what stays with it between requests.
 pub(crate) struct Conn {
@@ -79,55 +78,6 @@ pub(crate) enum Checkout {
     /// A place in the line.
     Wait(Waiting),
     Closed,
-}
-
-/// A pool at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct PoolStats {
-    /// Sockets open or being opened.
-    pub open: usize,
-    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one.
-    pub idle: usize,
-    /// Requests that wait for a connection.
-    pub waiting: usize,
-}
-
-impl PoolStats {
-    /// Sockets that carry a request, or are being opened for one.
-    pub fn in_use(&self) -> usize {
-        self.open - self.idle
-    }
-}
-
-/// What a pool holds of one host at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct HostStats {
-    /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
-    /// proxy alone where it forwards requests to any host.
-    pub host: String,
-    /// Sockets open or being opened to it.
-    pub open: usize,
-    /// Those of them that carry no request; of HTTP/1.1 only.
-    pub idle: usize,
-    /// Requests that wait for a connection to it.
-    pub waiting: usize,
-}
-
-impl std::ops::Add for PoolStats {
-    type Output = PoolStats;
-
-    fn add(self, other: PoolStats) -> PoolStats {
-        PoolStats { open: self.open + other.open, idle: self.idle + other.idle, waiting: self.waiting + other.waiting }
-    }
-}
-
-impl HostStats {
-    pub(crate) fn add(&mut self, other: &HostStats) {
-        self.open += other.open;
-        self.idle += other.idle;
-        self.waiting += other.waiting;
-    }
 }
 
 impl Pool {
@@ -185,54 +135,12 @@ impl Pool {
         Lease { pool: Some(self.clone()), origin, held, why: Why::Dropped }
     }
 
-    /// Closes every idle connection, turns away every waiter and all who come later.
-    pub(crate) fn close(&self) {
-        self.closing.close();
-        let mut state = self.lock();
-        state.closed = true;
-        let reaper = state.reaper.take();
-        let idle = state.queues.take_all_idle();
-        let waiters = state.queues.take_all_waiters();
-        state.queues.retire_all();
-        drop(state);
-        self.counters.on_closed(Why::SessionClosed, idle.len());
-        close_all(idle);
-        drop(waiters);
-        if let Some(reaper) = reaper {
-            reaper.abort();
-        }
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         self.lock().queues.stats()
     }
 
     pub(crate) fn hosts(&self) -> Vec<HostStats> {
         self.lock().queues.hosts()
-    }
-
-    /// Closes it and waits so long for what is under way; what has not ended then is cut off. How many those were.
-    pub(crate) async fn close_within(&self, limit: Duration) -> usize {
-        self.close();
-        if timeout_at(later(Instant::now(), limit), self.drained()).await.is_ok() {
-            return 0;
-        }
-        let cut = self.lock().queues.stats().open;
-        self.closing.cut_all();
-        // A response that nobody reads keeps its connection until it is dropped.
-        let _ = timeout_at(Instant::now() + LET_GO, self.drained()).await;
-        cut
-    }
-
-    /// Looks now and then: being told would cost something at the end of every request.
-    async fn drained(&self) {
-        while self.closing.is_held() || self.lock().queues.stats().open > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
     }
 
     /// Closes idle connections to make descriptors free; how many.
@@ -380,19 +288,6 @@ impl Pool {
         close_all(unwanted);
     }
 
-    fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
-        if state.reaper.is_none() {
-            state.reaper = self.spawn_reaper();
-        }
-    }
-
-    /// One task for the whole pool, alive only while something is idle; it holds the pool weakly.
-    fn spawn_reaper(self: &Arc<Self>) -> Option<AbortHandle> {
-        let runtime = tokio::runtime::Handle::try_current().ok()?;
-        let (pool, idle_for) = (Arc::downgrade(self), self.idle_for);
-        Some(runtime.spawn(reap(pool, idle_for)).abort_handle())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("invariant: nothing panics under the pool's lock")
     }
@@ -401,57 +296,6 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-async fn reap(pool: Weak<Pool>, idle_for: Duration) {
-    let mut until = later(Instant::now(), idle_for);
-    loop {
-        tokio::time::sleep_until(until).await;
-        let Some(pool) = pool.upgrade() else { return };
-        let Some(expires) = Instant::now().checked_sub(idle_for) else { return };
-        let mut state = pool.lock();
-        let (expired, next) = state.queues.expire(expires, |conn| conn.idle_since);
-        match next {
-            Some(since) => until = later(since, idle_for),
-            None => state.reaper = None,
-        }
-        drop(state);
-        pool.counters.on_closed(Why::Expired, expired.len());
-        close_all(expired);
-        if next.is_none() {
-            return;
-        }
-    }
-}
-
-/// A place in the line. Dropping it leaves the line; a slot granted in that very moment goes to the next.
-pub(crate) struct Waiting {
-    receiver: Option<oneshot::Receiver<Lease>>,
-    pool: Arc<Pool>,
-    ticket: queue::Ticket,
-}
-
-impl Waiting {
-    /// The lease, when it is our turn; `None` if the pool was closed.
-    pub(crate) async fn turn(mut self) -> Option<Lease> {
-        let receiver = self.receiver.as_mut()?;
-        let lease = receiver.await.ok();
-        self.receiver = None;
-        lease
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.receiver.is_some() {
-            let mut state = self.pool.lock();
-            let sender = state.queues.leave(self.ticket);
-            self.pool.serve(state);
-            drop(sender);
-            // Dropped after the lock is free: a lease that was granted already gives its slot on.
-            self.receiver = None;
-        }
     }
 }
 
