@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from typing import Callable
 
-from measuring import BENCH, GANNET, PORT, WORK
+from measuring import BENCH, GANNET, PORT, WORK, Client
 
 OUT = WORK / "download.bin"
 BLOB = WORK / "files/blob"
@@ -17,14 +16,9 @@ H1, H2C, H1_TLS, H2_TLS, FULL, RESUMED = (PORT + offset for offset in range(6))
 
 
 @dataclass(frozen=True)
-class Client:
-    name: str
-    what: str
-    needs: str
-    # (case, connections, amount) -> the command
-    command: Callable
-    # (stdout, amount) -> {"ok", "failed"} and perhaps "median_us", "p99_us"
-    count: Callable
+class Rival(Client):
+    """`command(case, connections, amount)`; `count(stdout, amount)` gives "ok" and "failed", perhaps latencies too."""
+
     # Whom its figures are compared to.
     peer: str = "reqwest"
     # In place of the case's.
@@ -77,12 +71,12 @@ def rust(program, *options):
     return lambda case, connections, amount: [path, case.url, connections, amount, *case.options, *options]
 
 
-OURS = Client("gannet", "our session", "session", rust("gannet_session"), tally)
-REQWEST = Client("reqwest", "reqwest", "peers", rust("reqwest_client"), tally)
-ADAPTIVE = Client("reqwest-adaptive", "reqwest, adaptive window", "peers",
-                  rust("reqwest_client", "--adaptive-window"), tally)
-HYPER = Client("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally)
-BARE = Client("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally)
+OURS = Rival("gannet", "our session", "session", rust("gannet_session"), tally)
+REQWEST = Rival("reqwest", "reqwest", "peers", rust("reqwest_client"), tally)
+ADAPTIVE = Rival("reqwest-adaptive", "reqwest, adaptive window", "peers",
+                 rust("reqwest_client", "--adaptive-window"), tally)
+HYPER = Rival("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally)
+BARE = Rival("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally)
 TLS = ("--ca", CA)
 HTTP2 = ("--http2",)
 
@@ -115,19 +109,19 @@ def again(command, times):
 
 
 def our_download(name, what, peer, *options):
-    return Client(name, f"our session, {what}", "session", rust("gannet_download", "--body", BLOB_LEN, *options), tally,
-                  peer)
+    return Rival(name, f"our session, {what}", "session", rust("gannet_download", "--body", BLOB_LEN, *options), tally,
+                 peer)
 
 
 def curls_downloads(place, what, to):
     """curl and `gannet get`: curl with many downloads in one process, then both with a process for each."""
     each = f"curl-each-{place}"
-    yield Client(f"curl-{place}", f"curl, {what}", "tools", lambda case, _, times: curl(case, to, times), told,
-                 f"curl-{place}")
-    yield Client(f"get-{place}", f"`gannet get -o`, {what}, a process each", "command",
-                 lambda case, _, times: again(gannet_get(case, to), times), told, each, 3)
-    yield Client(each, f"curl, {what}, a process each", "tools",
-                 lambda case, _, times: again(curl(case, to, 1), times), told, each, 3)
+    yield Rival(f"curl-{place}", f"curl, {what}", "tools", lambda case, _, times: curl(case, to, times), told,
+                f"curl-{place}")
+    yield Rival(f"get-{place}", f"`gannet get -o`, {what}, a process each", "command",
+                lambda case, _, times: again(gannet_get(case, to), times), told, each, 3)
+    yield Rival(each, f"curl, {what}, a process each", "tools",
+                lambda case, _, times: again(curl(case, to, 1), times), told, each, 3)
 
 
 DOWNLOADERS = (
