@@ -9,7 +9,7 @@ OUT = WORK / "download.bin"
 BLOB = WORK / "files/blob"
 BLOB_LEN = 100_000_000
 CA = WORK / "ca.pem"
-# The run that the memory of many connections is taken against; long enough for its connections to be seen.
+# The run that the memory of many connections is taken against.
 FEW, FEW_AMOUNT = 64, 30_000
 # Behind BENCH_PORT, as prepare.sh sets nginx up.
 H1, H2C, H1_TLS, H2_TLS, FULL, RESUMED = (PORT + offset for offset in range(6))
@@ -56,7 +56,7 @@ class Case:
     crowded: bool = False
     # "full" or "resumed": one for each request.
     handshakes: str = ""
-    # Too short to be seen while it runs.
+    # Too short, or one after another: how many connections are open at once is not looked at.
     once: bool = False
     # Instructions are counted in place of time.
     instructions: bool = False
