@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{self, PartArg};
+use super::part::{self, PartArg};
+use super::values;
 use super::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
 
 /// Send one request: the body to stdout
@@ -69,7 +70,7 @@ pub(crate) struct UploadArgs {
     /// A part of a multipart/form-data body: name=text, name=@FILE for a file, name=<FILE for a text from a file; each
     /// may end with ;type=TYPE, and that of a file with ;filename=NAME
     #[arg(
-        short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = values::part,
+        short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = part::part,
         conflicts_with_all = ["json", "form", "data"]
     )]
     pub(crate) parts: Vec<PartArg>,

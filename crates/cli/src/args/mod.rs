@@ -5,6 +5,7 @@
 mod bulk;
 mod connect;
 mod get;
+pub(crate) mod part;
 mod proxy;
 mod request;
 mod state;

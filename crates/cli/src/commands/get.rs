@@ -55,20 +55,14 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     }
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
-    let mut response = match sent {
+    let response = match sent {
         Ok(response) => response,
         Err(error) => {
             bar.finish();
             return ended(telling, None, not_whole(&error), Some(&error));
         }
     };
-    let mut written = Written::default();
-    let (response, outcome) = if args.events {
-        write_events(response).await
-    } else {
-        let outcome = write_out(args, &mut response, &mut written).await;
-        (response, outcome)
-    };
+    let (response, written, outcome) = write(args, response).await;
     bar.finish();
     let tells = args.verbose || outcome.is_err() || !response.ok();
     if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
@@ -137,6 +131,17 @@ struct Written {
     length: u64,
     /// The last byte was no line break.
     is_within_line: bool,
+}
+
+/// Writes the response, as events or as it is; how much is out is told also where it breaks off.
+async fn write(args: &GetArgs, mut response: Response) -> (Response, Written, Result<(), Broken>) {
+    let mut written = Written::default();
+    if args.events {
+        let (response, outcome) = write_events(response).await;
+        return (response, written, outcome);
+    }
+    let outcome = write_out(args, &mut response, &mut written).await;
+    (response, written, outcome)
 }
 
 /// Writes head and body, each piece as it comes; to a file, all of it at once when it is whole.

@@ -6,7 +6,8 @@ use std::path::Path;
 use gannet::{Body, Form, Method, Part, Request, Session, Url};
 
 use super::bar::Bar;
-use crate::args::values::{PartArg, PartContent, read_file};
+use crate::args::part::{PartArg, PartContent};
+use crate::args::values::read_file;
 use crate::args::{GetArgs, RequestArgs, UploadArgs};
 use crate::exit::usage;
 use crate::settings;
