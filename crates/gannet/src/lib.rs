@@ -87,6 +87,8 @@ pub use redact::RedactedUrl;
 pub use redirect_rule::{RedirectAction, RedirectStep};
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
+#[cfg(feature = "hickory")]
+pub use resolve::{Hickory, HickoryOptions};
 pub use response::{Chunks, Events, Link, Multipart, ReceivedPart, Redirected, Response, ResponseLines};
 pub use session::{ConnectionLimits, Session, SessionBuilder};
 pub use timings::Timings;

@@ -33,7 +33,7 @@ pub struct Options {
     pub headers: Headers,
     /// Names of fields that are not added by themselves: accept, accept-encoding, user-agent; none.
     pub without_headers: Vec<String>,
-    /// The four timeouts.
+    /// The timeouts.
     pub timeouts: Timeouts,
     /// Open sockets.
     pub connections: Connections,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use gannet_core::auth::basic;
 use gannet_core::h1::{
-    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader, Version,
 };
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, Next, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
@@ -258,8 +258,8 @@ impl Sending<'_> {
         mut exchange: Exchange,
         may_go_elsewhere: bool,
     ) -> Result<Result<ResponseBody, Again>> {
-        let (status, version) = (head.status, head.version);
-        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+        let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
+        self.tell(&Event::HeadReceived { status, reason, version, headers: ShownHeaders(&head.headers) });
         if status == StatusCode::SWITCHING_PROTOCOLS {
             upgrade::check(&self.request.headers, head)?;
             return Ok(Ok(ResponseBody::switched(exchange)));
@@ -354,7 +354,7 @@ impl Sending<'_> {
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
                     let wanted = Wanted { url, via, http1 };
-                    let conn = self.session.open(wanted, self.timeouts.connect, self.tracer.clone()).await?;
+                    let conn = self.session.open(wanted, &self.timeouts, self.tracer.clone()).await?;
                     if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url, forwarded).await }
                 } => opened,
             }
@@ -460,7 +460,17 @@ impl Sending<'_> {
                 body,
             },
         );
+        if self.tracer.is_some() {
+            let defaults = (!block.is_empty()).then_some(&self.session.defaults);
+            self.tell_head(Version::Http11, &trace::http1_fields(url, &headers, defaults, body)?);
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn tell_head(&self, version: Version, headers: &Headers) {
+        let (method, url, headers) = (&self.request.method, ShownUrl(&self.request.url), ShownHeaders(headers));
+        self.tell(&Event::Sending { version, method, url, whole: self.forwarder().is_some(), headers });
     }
 
     fn http2_head(&self, muxed: &Muxed) -> Result<http::Request<()>> {
@@ -478,6 +488,9 @@ impl Sending<'_> {
             http2::uri(&self.request.url, muxed.is_https(), muxed.authority(), headers.get_bytes("host"))?;
         *head.version_mut() = http::Version::HTTP_2;
         *head.headers_mut() = all;
+        if self.tracer.is_some() {
+            self.tell_head(Version::Http2, &trace::http2_fields(&head)?);
+        }
         Ok(head)
     }
 
@@ -710,13 +723,13 @@ impl From<Error> for Failed {
 }
 
 impl Inner {
-    /// A new connection. `limit` is the time for it.
-    async fn open(&self, wanted: Wanted<'_>, limit: Option<Duration>, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
+    /// A new connection. `limits` are the times for it.
+    async fn open(&self, wanted: Wanted<'_>, limits: &Timeouts, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(wanted, limit, &mut steps).await {
+        match self.connector.connect(wanted, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(wanted, limit, &mut steps).await
+                self.connector.connect(wanted, limits, &mut steps).await
             }
             result => result,
         }

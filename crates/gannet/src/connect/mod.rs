@@ -11,8 +11,8 @@ mod stream;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -73,7 +73,8 @@ impl Connector {
     pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
         let tls = TlsSetup::new(&options.tls, options.http.version)?;
         // What is said to a proxy is HTTP/1.1.
-        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
+        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)
+            .map_err(|error| Error::request(format!("proxy.{}", error.message())))?;
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
     }
 
@@ -82,15 +83,10 @@ impl Connector {
         self.dialer.forget_names();
     }
 
-    /// Opens a connection to the URL's origin, or to the proxy and through it. `limit` bounds lookup, TCP, a
-    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
-    /// each step.
-    pub(crate) async fn connect(
-        &self,
-        wanted: Wanted<'_>,
-        limit: Option<Duration>,
-        progress: &mut Steps,
-    ) -> Result<Conn> {
+    /// Opens a connection to the URL's origin, or to the proxy and through it. `limits.connect` bounds lookup, TCP, a
+    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver; `limits.dns` each lookup
+    /// alone. `progress` is told of each step.
+    pub(crate) async fn connect(&self, wanted: Wanted<'_>, limits: &Timeouts, progress: &mut Steps) -> Result<Conn> {
         let Wanted { url, via, http1 } = wanted;
         let target = Target::of(url)?;
         if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
@@ -100,10 +96,10 @@ impl Connector {
         }
         let reached = via.map(ProxyServer::target);
         let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
-        dialing.queued().await;
+        dialing.queued(limits.dns).await;
         let mut lookup = via.filter(|proxy| proxy.wants_addresses()).map(|_| self.dialer.dial(&target, progress));
         if let Some(lookup) = &mut lookup {
-            lookup.queued().await;
+            lookup.queued(limits.dns).await;
         }
         let mut phase = Phase::Dns;
         let steps = async {
@@ -123,7 +119,7 @@ impl Connector {
             progress.on_secured(self.tls.info_of(&stream));
             Ok(Conn::new(stream, progress.finish()))
         };
-        let Some(limit) = limit else {
+        let Some(limit) = limits.connect else {
             return steps.await;
         };
         match timeout_at(later(Instant::now(), limit), steps).await {

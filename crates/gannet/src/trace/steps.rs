@@ -58,7 +58,7 @@ impl Steps {
         let took = self.took();
         self.opened.tls = Some(took);
         self.opened.secured = secured;
-        self.tell(&Event::TlsEnd { took });
+        self.tell(&Event::TlsEnd { took, tls: self.opened.secured.as_ref() });
     }
 
     /// What is kept with the connection.
