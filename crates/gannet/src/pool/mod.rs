@@ -13,6 +13,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ use shared::Key;
 
 /// How often a pool that is being closed looks whether all is over.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long no further connection is tried where one beside others could not be opened.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long those who were cut off get to let go of their connections.
 const LET_GO: Duration = Duration::from_millis(100);
 
@@ -69,6 +72,8 @@ pub(crate) struct Pool {
 struct State {
     queues: Queues<Conn, oneshot::Sender<Lease>, Arc<Muxed>>,
     reaper: Option<AbortHandle>,
+    /// Lets connections be tried again that could not be opened.
+    lifting: Option<AbortHandle>,
     closed: bool,
 }
 
@@ -108,7 +113,7 @@ pub struct HostStats {
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,
-    /// Those of them that carry no request; of HTTP/1.1 only.
+    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one that is not idle.
     pub idle: usize,
     /// Requests that wait for a connection to it.
     pub waiting: usize,
@@ -133,7 +138,7 @@ impl HostStats {
 impl Pool {
     pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
         let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
-        let state = Mutex::new(State { queues, reaper: None, closed: false });
+        let state = Mutex::new(State { queues, reaper: None, lifting: None, closed: false });
         let (counters, closing) = (Arc::default(), Closing::default());
         Arc::new(Pool { state, idle_for, counters, closing })
     }
@@ -168,11 +173,12 @@ impl Pool {
             return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
         }
         if let Some(evicted) = state.queues.open(id) {
+            let place = state.queues.take_place();
             drop(state);
             drop(stale);
             self.counters.on_closed(Why::Evicted, evicted.iter().len());
             close_all(evicted);
-            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, failed: false }));
+            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, place }));
         }
         let (sender, receiver) = oneshot::channel();
         let ticket = state.queues.wait(id, sender);
@@ -190,7 +196,7 @@ impl Pool {
         self.closing.close();
         let mut state = self.lock();
         state.closed = true;
-        let reaper = state.reaper.take();
+        let tasks = [state.reaper.take(), state.lifting.take()];
         let idle = state.queues.take_all_idle();
         let waiters = state.queues.take_all_waiters();
         state.queues.retire_all();
@@ -198,8 +204,8 @@ impl Pool {
         self.counters.on_closed(Why::SessionClosed, idle.len());
         close_all(idle);
         drop(waiters);
-        if let Some(reaper) = reaper {
-            reaper.abort();
+        for task in tasks.into_iter().flatten() {
+            task.abort();
         }
     }
 
@@ -287,10 +293,26 @@ impl Pool {
     }
 
     /// A slot was given up before there was a connection in it.
-    fn unopened(self: &Arc<Self>, origin: OriginId, failed: bool) {
+    fn unopened(self: &Arc<Self>, origin: OriginId) {
         let mut state = self.lock();
-        state.queues.on_unopened(origin, failed);
+        state.queues.on_unopened(origin, false);
         self.serve(state);
+    }
+
+    /// As [`Pool::unopened`], by the server's fault: a place in the line where there is a connection to wait for.
+    fn unopened_by_fault(self: &Arc<Self>, origin: OriginId, place: u64) -> Option<Waiting> {
+        let mut state = self.lock();
+        let waits = state.queues.on_unopened(origin, true) && (!state.closed || self.closing.is_held());
+        let waiting = waits.then(|| {
+            let (sender, receiver) = oneshot::channel();
+            let ticket = state.queues.wait_at(origin, place, sender);
+            Waiting { receiver: Some(receiver), pool: self.clone(), ticket }
+        });
+        if waits && state.lifting.is_none() {
+            state.lifting = self.spawn(lift_bars(Arc::downgrade(self)));
+        }
+        self.serve(state);
+        waiting
     }
 
     fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key) {
@@ -334,7 +356,7 @@ impl Pool {
     fn serve_closing(self: &Arc<Self>, state: MutexGuard<'_, State>, gone: Option<Closed<Conn, Arc<Muxed>>>) {
         if let Some(Closed::Shared(muxed)) = &gone {
             muxed.disconnect();
-            let why = if state.closed { Why::SessionClosed } else { Why::Ended };
+            let why = if state.closed { Why::SessionClosed } else { muxed.why() };
             self.counters.on_closed(why, 1);
         }
         self.serve(state);
@@ -353,7 +375,8 @@ impl Pool {
                 }
             }
             let held = match grant {
-                Grant::Open => Held::Slot { leads: state.queues.shares(origin), failed: false },
+                // Whoever gets it knows the place.
+                Grant::Open => Held::Slot { leads: state.queues.shares(origin), place: 0 },
                 Grant::Conn(conn) => Held::Conn(conn),
                 Grant::Stream(key, muxed) => Held::Stream { key, muxed },
             };
@@ -382,15 +405,15 @@ impl Pool {
 
     fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
         if state.reaper.is_none() {
-            state.reaper = self.spawn_reaper();
+            // One task for the whole pool, alive only while something is idle; it holds the pool weakly.
+            state.reaper = self.spawn(reap(Arc::downgrade(self), self.idle_for));
         }
     }
 
-    /// One task for the whole pool, alive only while something is idle; it holds the pool weakly.
-    fn spawn_reaper(self: &Arc<Self>) -> Option<AbortHandle> {
+    /// Where there is a runtime. The pool aborts it when it is closed.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
         let runtime = tokio::runtime::Handle::try_current().ok()?;
-        let (pool, idle_for) = (Arc::downgrade(self), self.idle_for);
-        Some(runtime.spawn(reap(pool, idle_for)).abort_handle())
+        Some(runtime.spawn(task).abort_handle())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -425,6 +448,16 @@ async fn reap(pool: Weak<Pool>, idle_for: Duration) {
     }
 }
 
+/// Alive for a moment after a connection could not be opened beside others.
+async fn lift_bars(pool: Weak<Pool>) {
+    tokio::time::sleep(TRY_AGAIN).await;
+    let Some(pool) = pool.upgrade() else { return };
+    let mut state = pool.lock();
+    state.lifting = None;
+    state.queues.lift_bars();
+    pool.serve(state);
+}
+
 /// A place in the line. Dropping it leaves the line; a slot granted in that very moment goes to the next.
 pub(crate) struct Waiting {
     receiver: Option<oneshot::Receiver<Lease>>,
@@ -436,8 +469,11 @@ impl Waiting {
     /// The lease, when it is our turn; `None` if the pool was closed.
     pub(crate) async fn turn(mut self) -> Option<Lease> {
         let receiver = self.receiver.as_mut()?;
-        let lease = receiver.await.ok();
+        let mut lease = receiver.await.ok();
         self.receiver = None;
+        if let Some(Lease { held: Held::Slot { place, .. }, .. }) = &mut lease {
+            *place = self.ticket.seq;
+        }
         lease
     }
 }

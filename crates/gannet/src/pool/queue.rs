@@ -18,7 +18,7 @@ pub(super) type OriginId = u32;
 /// A place in a line: when it was taken, and for which origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
-    seq: u64,
+    pub(super) seq: u64,
     origin: OriginId,
 }
 
@@ -162,9 +162,19 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         origin.open + promoted < self.max_per_origin && origin.shared.wants_another(promoted)
     }
 
-    pub(super) fn wait(&mut self, id: OriginId, waiter: W) -> Ticket {
-        let seq = self.next_seq;
+    /// A place in line, behind all that were taken before.
+    pub(super) fn take_place(&mut self) -> u64 {
         self.next_seq += 1;
+        self.next_seq - 1
+    }
+
+    pub(super) fn wait(&mut self, id: OriginId, waiter: W) -> Ticket {
+        let place = self.take_place();
+        self.wait_at(id, place, waiter)
+    }
+
+    /// As [`Queues::wait`], at a place that was taken before and is free again.
+    pub(super) fn wait_at(&mut self, id: OriginId, seq: u64, waiter: W) -> Ticket {
         self.waiting += 1;
         let may_open = self.may_open(id);
         let origin = &mut self.origins[id as usize];
@@ -202,9 +212,24 @@ impl<C, W, M: Clone> Queues<C, W, M> {
     }
 
     /// A slot was given up before there was a connection in it; `failed` by the server, not by who asked for it.
-    pub(super) fn on_unopened(&mut self, id: OriginId, failed: bool) {
-        self.origins[id as usize].shared.on_unopened(failed);
+    /// Whether that one may wait for room on another connection.
+    pub(super) fn on_unopened(&mut self, id: OriginId, failed: bool) -> bool {
+        let waits = self.origins[id as usize].shared.on_unopened(failed);
         self.on_closed(id);
+        if waits {
+            // Room may have come meanwhile, which nobody was there for.
+            self.freed.push(id);
+        }
+        waits
+    }
+
+    /// Connections that could not be opened a while ago may be tried again.
+    pub(super) fn lift_bars(&mut self) {
+        for id in 0..self.origins.len() {
+            if self.origins[id].shared.lift_bar() {
+                self.promote(id as OriginId);
+            }
+        }
     }
 
     /// The connection in a slot carries one request at a time.
@@ -417,7 +442,7 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         let stats = known.map(|origin| HostStats {
             host: (*origin.name).to_owned(),
             open: origin.open,
-            idle: origin.idle.len(),
+            idle: origin.idle.len() + origin.shared.idle(),
             waiting: origin.line.len() + origin.promoted.len(),
         });
         stats.collect()
