@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -21,6 +22,8 @@ PORT = int(os.environ.get("BENCH_PORT", "18180"))
 CLIENT_CPU = os.environ.get("BENCH_CLIENT_CPU", "1")
 SERVER_CPU = os.environ.get("BENCH_SERVER_CPU", "0")
 TIMEOUT = 600
+# What nginx says of each TLS connection on the ports for handshakes.
+HANDSHAKES = WORK / "handshakes.log"
 SAMPLE_EVERY = 0.05
 
 
@@ -36,8 +39,20 @@ class Run:
     user_us: int = 0
     sys_us: int = 0
     max_rss_kib: int = 0
+    # How often it gave the processor up to wait.
+    sleeps: int = 0
     served: int = 0
+    # The most connections open at once, and all that were opened.
     sockets: int = 0
+    accepted: int = 0
+    # What a connection adds, where there is a run with few of them.
+    resident_kb: float = 0
+    # Of one request, where the client tells it.
+    median_us: float = 0
+    p99_us: float = 0
+    # In user space, of one request, where they are counted in place of time.
+    instructions: float = 0
+    case: str = ""
     problem: str = ""
 
     def cpu(self):
@@ -51,6 +66,14 @@ class Run:
         return asdict(self)
 
 
+class Seen(NamedTuple):
+    """What nginx counted: connections open now, connections accepted and requests served since it started."""
+
+    active: int
+    accepted: int
+    requests: int
+
+
 class Status:
     """nginx's stub_status over one kept connection, whose own requests and socket are taken out of what it tells."""
 
@@ -59,23 +82,22 @@ class Status:
         self.own = 0
 
     def read(self):
-        """(open client connections, requests served since nginx started), both without this reader's own."""
         self.connection.request("GET", "/status")
         text = self.connection.getresponse().read().decode()
         self.own += 1
         active = int(re.search(r"Active connections: (\d+)", text)[1])
-        requests = int(re.search(r"^ \d+ \d+ (\d+)", text, re.M)[1])
-        return active - 1, requests - self.own
+        accepted, requests = re.search(r"^ (\d+) \d+ (\d+)", text, re.M).groups()
+        return Seen(active - 1, int(accepted) - 1, int(requests) - self.own)
 
     def settle(self):
-        """Waits until the last client's connections are gone; returns the requests served so far."""
+        """Waits until the last client's connections are gone."""
         deadline = time.monotonic() + 30
         while True:
-            active, requests = self.read()
-            if active <= 0:
-                return requests
+            seen = self.read()
+            if seen.active <= 0:
+                return seen
             if time.monotonic() > deadline:
-                raise SystemExit(f"bench: {active} connections are still open 30 s after a client ended")
+                raise SystemExit(f"bench: {seen.active} connections are still open 30 s after a client ended")
             time.sleep(SAMPLE_EVERY)
 
 
@@ -88,7 +110,7 @@ class Watch(threading.Thread):
 
     def run(self):
         while not self.ended.wait(SAMPLE_EVERY):
-            self.peak = max(self.peak, self.status.read()[0])
+            self.peak = max(self.peak, self.status.read().active)
 
     def stop(self):
         self.ended.set()
@@ -106,12 +128,13 @@ def measured(status, run, command, count):
     watch.start()
     stdout, stderr = spawn([str(MEASURE), str(report), *map(str, command)])
     run.sockets = watch.stop()
-    run.served = status.settle() - before
+    after = status.settle()
+    run.served, run.accepted = after.requests - before.requests, after.accepted - before.accepted
     if not report.exists():
         run.problem = f"did not run to its end: {last_line(stderr)}"
         return run
     used = json.loads(report.read_text())
-    for name in ("wall_us", "user_us", "sys_us", "max_rss_kib"):
+    for name in ("wall_us", "user_us", "sys_us", "max_rss_kib", "sleeps"):
         setattr(run, name, used[name])
     if not used["success"]:
         run.problem = f"exit code not 0: {last_line(stderr)}"
@@ -127,14 +150,33 @@ def measured(status, run, command, count):
     return run
 
 
-def check_served(run, spare=0):
-    """Against nginx's counters: as many requests as claimed (`spare` more may be cut off), on as many sockets."""
+def instructions(run, command, shorter, fewer, count):
+    """Fills `run` with the instructions of one of its requests by callgrind: `shorter`, of `fewer` requests, is taken off
+    `command`, and with it the start. `count(stdout)` gives (ok, failed)."""
+    totals = []
+    for words, requests in ((command, run.requests), (shorter, fewer)):
+        stdout, stderr = spawn(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *map(str, words)])
+        collected = re.search(r"Collected : (\d+)", stderr)
+        try:
+            if collected is None or count(stdout) != (requests, 0):
+                raise ValueError(last_line(stderr))
+        except (KeyError, TypeError, ValueError) as error:
+            run.problem = f"not counted: {error}"
+            return
+        totals.append(int(collected[1]))
+    run.instructions = (totals[0] - totals[1]) / (run.requests - fewer)
+
+
+def check_served(run, spare=0, connections=None):
+    """Against nginx's counters: as many requests as claimed (`spare` more may be cut off), on as many sockets as the run
+    has, or on `connections` of them."""
     if run.problem:
         return
+    connections = run.connections if connections is None else connections
     if not run.requests <= run.served <= run.requests + spare:
         run.problem = f"claims {run.requests} requests, nginx served {run.served}"
-    elif run.sockets < run.connections * 0.95:
-        run.problem = f"held at most {run.sockets} of {run.connections} sockets"
+    elif run.sockets < connections * 0.95:
+        run.problem = f"held at most {run.sockets} of {connections} sockets"
 
 
 def spawn(command):

@@ -1,4 +1,4 @@
-# Sourced by bench/run and bench/rows: tools, builds, the Python environment, and nginx on its own core.
+# Sourced by bench/run, bench/session and bench/rows: tools, builds, the Python environment, and nginx on its own core.
 # The environment may change where things run: BENCH_SERVER_CPU (0), BENCH_CLIENT_CPU (1), BENCH_PORT (18180).
 
 bench="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -39,9 +39,9 @@ build_peers() {
 }
 
 build_session() {
-    say "building the client of our session"
+    say "building the clients of our session"
     cargo build --release --manifest-path "$bench/Cargo.toml" --target-dir "$bench/target" \
-        --features gannet --bin gannet_session || die "our session does not build; leave it out with --only"
+        --features gannet --bin gannet_session --bin gannet_download || die "our session does not build; leave it out with --only"
 }
 
 build_command() {
@@ -58,14 +58,40 @@ make_venv() {
     fi
 }
 
+# A certificate for 127.0.0.1 from an authority of its own; ECDSA P-256, as most servers have now.
+make_certificate() {
+    [ ! -e "$work/server.pem" ] || return 0
+    local new=(req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+    {
+        openssl "${new[@]}" -x509 -keyout "$work/ca.key" -out "$work/ca.pem" -days 3650 -subj /CN=bench-ca &&
+            openssl "${new[@]}" -keyout "$work/server.key" -out "$work/server.csr" -subj /CN=127.0.0.1 &&
+            openssl x509 -req -in "$work/server.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
+                -days 3650 -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$work/server.part"
+    } 2>"$work/openssl.log" || die "openssl made no certificate; see $work/openssl.log"
+    mv "$work/server.part" "$work/server.pem"
+}
+
+# 100 MB that no coding makes smaller.
+make_blob() {
+    mkdir -p "$work/files"
+    [ "$(stat -c %s "$work/files/blob" 2>/dev/null)" = 100000000 ] || head -c 100000000 /dev/urandom >"$work/files/blob"
+}
+
 # A 210-byte JSON body from memory, no logs, and connections that are never closed by count:
-# the server's part is as small and as even as it can be.
+# the server's part is as small and as even as it can be. The ports, from BENCH_PORT on: HTTP/1.1, HTTP/2 without TLS,
+# HTTP/1.1 and HTTP/2 over TLS, then two that close after each response, for handshakes: without and with tickets.
 write_nginx_config() {
     local text='{"id":1,"name":"gannet","kind":"seabird","text":"'
     local tail='"}'
     local fill=$((210 - ${#text} - ${#tail}))
     text+="$(printf 'x%.0s' $(seq "$fill"))$tail"
     [ "${#text}" -eq 210 ] || die "the body would have ${#text} bytes, not 210"
+    : >"$work/handshakes.log"
+    cat >"$work/places.conf" <<CONF
+location = /item { return 200 '$text'; }
+location /items/ { return 200 '$text'; }
+location = /blob { root $work/files; }
+CONF
     cat >"$work/nginx.conf" <<CONF
 daemon off;
 worker_processes 1;
@@ -77,9 +103,16 @@ events {
 }
 http {
     access_log off;
+    log_format handshake '\$ssl_session_reused \$ssl_protocol \$ssl_cipher';
     default_type application/json;
+    sendfile on;
+    open_file_cache max=10;
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
+    http2_max_concurrent_streams 128;
+    ssl_certificate $work/server.pem;
+    ssl_certificate_key $work/server.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
     client_body_temp_path $work/nginx-tmp;
     proxy_temp_path $work/nginx-tmp;
     fastcgi_temp_path $work/nginx-tmp;
@@ -87,9 +120,35 @@ http {
     scgi_temp_path $work/nginx-tmp;
     server {
         listen 127.0.0.1:$BENCH_PORT backlog=16384;
-        location = /item { return 200 '$text'; }
-        location /items/ { return 200 '$text'; }
+        include $work/places.conf;
         location = /status { stub_status; }
+    }
+    server {
+        listen 127.0.0.1:$((BENCH_PORT + 1)) http2;
+        include $work/places.conf;
+    }
+    server {
+        listen 127.0.0.1:$((BENCH_PORT + 2)) ssl backlog=16384;
+        include $work/places.conf;
+    }
+    server {
+        listen 127.0.0.1:$((BENCH_PORT + 3)) ssl http2;
+        include $work/places.conf;
+    }
+    server {
+        listen 127.0.0.1:$((BENCH_PORT + 4)) ssl;
+        keepalive_timeout 0;
+        ssl_session_tickets off;
+        ssl_session_cache off;
+        access_log $work/handshakes.log handshake;
+        include $work/places.conf;
+    }
+    server {
+        listen 127.0.0.1:$((BENCH_PORT + 5)) ssl;
+        keepalive_timeout 0;
+        ssl_session_tickets on;
+        access_log $work/handshakes.log handshake;
+        include $work/places.conf;
     }
 }
 CONF
@@ -106,6 +165,8 @@ stop_all() {
 
 # Stopped again when the script ends, however it ends.
 start_nginx() {
+    make_certificate
+    make_blob
     write_nginx_config
     trap stop_all EXIT
     trap 'exit 130' INT
@@ -133,4 +194,23 @@ run_harness() {
     wait "$harness_pid" || code=$?
     harness_pid=
     return "$code"
+}
+
+# Builds what a harness says it needs, then runs it; what is asked for is read by Python, before all else is installed.
+run_comparison() {
+    command -v python3 >/dev/null 2>&1 || "$root/scripts/install-bench-deps"
+    local needs need
+    needs="$(python3 "$1" --needs "${@:2}")" || exit $?
+    case "$needs" in usage:*) echo "$needs"; exit 0 ;; esac
+    prepare_machine
+    build_peers
+    for need in $needs; do
+        case "$need" in
+            session) build_session ;;
+            command) build_command ;;
+            venv) make_venv ;;
+        esac
+    done
+    start_nginx
+    run_harness "$@"
 }

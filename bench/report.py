@@ -15,6 +15,8 @@ from measuring import BENCH, CLIENT_CPU, GANNET, ROOT, SERVER_CPU, spread
 BASE = "reqwest"
 HEADER = ["client", "CPU µs/request", "min–max", f"× {BASE}", "min–max", "user", "sys",
           "requests/s", "core busy", "peak MB", "sockets", "requests"]
+# The figures whose ratio to a peer's is told, in the same repetition.
+RATIOS = {"cpu": "cpu_us_per_request", "median": "median_us", "p99": "p99_us", "instructions": "instructions"}
 NOTES = """
 nginx runs on one core and serves a 210-byte JSON body from memory; one client at a time runs on the other. The clients
 take turns within each repetition; the figures are medians over the repetitions, "min–max" the least and the most.
@@ -27,8 +29,8 @@ take turns within each repetition; the figures are medians over the repetitions,
 - n/a: the client cannot hold so many connections, or no run of it was sound.
 
 Every run is checked: all responses 200 and whole by the client's own count or exit code, as many requests by nginx's
-count, and at least 95% of the connections open at once. The Rust peers have no TLS compiled in (reqwest:
-`default-features = false`) and use the system's allocator. wrk runs for a time, not for a number of requests.
+count, and at least 95% of the connections open at once. reqwest has HTTP/2 and rustls compiled in, as our session has;
+both, hyper and the bare socket use the system's allocator. wrk runs for a time, not for a number of requests.
 """
 
 
@@ -37,7 +39,8 @@ def write_comparison(args, runs):
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     facts = {"command": command_line("bench/run"), **machine(), "versions": versions(args.clients)}
-    summary = {str(connections): summarise(runs, connections) for connections in args.connections}
+    summary = {str(connections): summarise([run for run in runs if run.connections == connections])
+               for connections in args.connections}
     document = {**facts, "repeats": args.repeats, "summary": summary, "runs": [run.as_dict() for run in runs]}
     (out / f"bench-{args.label}.json").write_text(json.dumps(document, indent=1) + "\n")
 
@@ -51,25 +54,37 @@ def write_comparison(args, runs):
     return path
 
 
-def summarise(runs, connections):
-    """By client: each figure as [median, min, max] over its sound runs."""
-    sound = [run for run in runs if run.connections == connections and not run.problem]
-    base = {run.repetition: run.cpu() for run in sound if run.client == BASE}
+def figures(run):
+    """What a sound run says, by name; 0 for what it does not say."""
+    return {
+        "cpu_us_per_request": run.cpu(),
+        "user_us_per_request": run.user_us / run.requests,
+        "sys_us_per_request": run.sys_us / run.requests,
+        "sleeps_per_request": run.sleeps / run.requests,
+        "requests_per_second": run.rate() if run.wall_us else 0,
+        "core_busy": (run.user_us + run.sys_us) / run.wall_us if run.wall_us else 0,
+        "peak_rss_mb": run.max_rss_kib * 1024 / 1e6,
+        "resident_kb": run.resident_kb,
+        "median_us": run.median_us,
+        "p99_us": run.p99_us,
+        "instructions": run.instructions,
+        "sockets": run.sockets,
+        "requests": run.requests,
+    }
+
+
+def summarise(runs, peer_of=lambda _client: BASE):
+    """By client: each figure as [median, min, max] over its sound runs; those of RATIOS also to the peer's."""
+    sound = {(run.client, run.repetition): figures(run) for run in runs if not run.problem}
     summary = {}
-    for name in dict.fromkeys(run.client for run in sound):
-        own = [run for run in sound if run.client == name]
-        figures = {
-            "cpu_us_per_request": [run.cpu() for run in own],
-            f"cpu_ratio_to_{BASE}": [run.cpu() / base[run.repetition] for run in own if run.repetition in base],
-            "user_us_per_request": [run.user_us / run.requests for run in own],
-            "sys_us_per_request": [run.sys_us / run.requests for run in own],
-            "requests_per_second": [run.rate() for run in own],
-            "core_busy": [(run.user_us + run.sys_us) / run.wall_us for run in own],
-            "peak_rss_mb": [run.max_rss_kib * 1024 / 1e6 for run in own],
-            "sockets": [run.sockets for run in own],
-            "requests": [run.requests for run in own],
-        }
-        summary[name] = {key: spread(values) for key, values in figures.items() if values}
+    for name in dict.fromkeys(client for client, _ in sound):
+        own = {repetition: found for (client, repetition), found in sound.items() if client == name}
+        columns = {key: [found[key] for found in own.values()] for key in next(iter(own.values()))}
+        peer = peer_of(name)
+        for short, key in RATIOS.items():
+            pairs = [(found[key], sound[peer, at][key]) for at, found in own.items() if (peer, at) in sound]
+            columns[f"{short}_ratio_to_{peer}"] = [ours / theirs for ours, theirs in pairs if theirs]
+        summary[name] = {key: spread(values) for key, values in columns.items() if any(values)}
         summary[name]["runs"] = len(own)
     return summary
 
@@ -106,8 +121,8 @@ def resident_per_connection(args, summary):
 
 
 def problem_lines(runs):
-    found = [f"- {run.client}, {run.connections:,} connections, repetition {run.repetition + 1}: {run.problem}"
-             for run in runs if run.problem]
+    found = [f"- {run.case + ': ' if run.case else ''}{run.client}, {run.connections:,} connections, "
+             f"repetition {run.repetition + 1}: {run.problem}" for run in runs if run.problem]
     return ["## Runs left out", "", *found] if found else []
 
 
@@ -133,7 +148,7 @@ def versions(clients):
     """What took part, by name; only of the clients that were asked for."""
     lock = (BENCH / "Cargo.lock").read_text()
     locked = {name: re.search(rf'name = "{name}"\nversion = "(.*)"', lock)[1] for name in
-              ("reqwest", "hyper", "tokio", "httparse")}
+              ("reqwest", "hyper", "tokio", "httparse", "h2", "rustls", "aws-lc-rs")}
     needs, names = {client.needs for client in clients}, {client.name for client in clients}
     found = {"nginx": first_line("nginx", "-v").removeprefix("nginx version: nginx/"),
              "rustc": first_line("rustc", "--version").removeprefix("rustc ")}
@@ -147,7 +162,7 @@ def versions(clients):
         found["gannet command"] = first_line(GANNET, "--version").removeprefix("gannet ")
     if "wrk" in names:
         found["wrk"] = first_line("wrk", "-v").split(" Copyright")[0].removeprefix("wrk ")
-    if "curl" in names:
+    if any(name.startswith("curl") for name in names):
         found["curl"] = first_line("curl", "--version").split(" (")[0].removeprefix("curl ")
     if "venv" in needs:
         code = ("import aiohttp, uvloop, platform\n"

@@ -3,28 +3,23 @@
 use std::io::{Error, ErrorKind, Result};
 use std::process::ExitCode;
 
-use gannet_bench::{Tally, drive};
+use gannet_bench::drive;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 fn main() -> ExitCode {
     drive(
         |args| {
-            let request = format!(
-                "GET {} HTTP/1.1\r\nhost: {}\r\naccept: */*\r\n\r\n",
-                args.path(),
-                args.authority()
-            );
+            let request = format!("GET {} HTTP/1.1\r\nhost: {}\r\naccept: */*\r\n\r\n", args.path(), args.authority());
             (args.address(), request)
         },
-        |(address, request), requests| async move {
+        |(address, request), mut tally| async move {
             let mut stream = match TcpStream::connect(address).await {
                 Ok(stream) => stream,
-                Err(error) => return Tally::lost(requests, &error),
+                Err(error) => return tally.lost(&error),
             };
             let mut buffer = vec![0; 4096];
-            let mut tally = Tally::default();
-            for _ in 0..requests {
+            while tally.begin() {
                 tally.count(fetch(&mut stream, request.as_bytes(), &mut buffer).await);
             }
             tally

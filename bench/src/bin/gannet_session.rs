@@ -2,20 +2,13 @@
 
 use std::process::ExitCode;
 
-use gannet_bench::{Tally, drive};
+use gannet_bench::{drive, ours};
 
 fn main() -> ExitCode {
     drive(
-        |args| {
-            let mut options = gannet::Options::default();
-            options.connections.max = args.connections;
-            let session =
-                gannet::Session::new(options).expect("the default options make a session");
-            (session, args.url.clone())
-        },
-        |(session, url), requests| async move {
-            let mut tally = Tally::default();
-            for _ in 0..requests {
+        |args| (ours::session(args), args.url.clone()),
+        |(session, url), mut tally| async move {
+            while tally.begin() {
                 tally.count(fetch(&session, &url).await);
             }
             tally

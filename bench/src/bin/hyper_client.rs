@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use gannet_bench::{Tally, drive};
+use gannet_bench::drive;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -17,13 +17,12 @@ type BoxError = Box<dyn Error + Send + Sync>;
 fn main() -> ExitCode {
     drive(
         |args| (args.address(), args.authority().to_owned(), args.path().to_owned()),
-        |(address, authority, path), requests| async move {
+        |(address, authority, path), mut tally| async move {
             let mut sender = match connect(address).await {
                 Ok(sender) => sender,
-                Err(error) => return Tally::lost(requests, &error),
+                Err(error) => return tally.lost(&error),
             };
-            let mut tally = Tally::default();
-            for _ in 0..requests {
+            while tally.begin() {
                 tally.count(fetch(&mut sender, &authority, &path).await);
             }
             tally
@@ -40,11 +39,7 @@ async fn connect(address: std::net::SocketAddr) -> Result<SendRequest<Empty<Byte
     Ok(sender)
 }
 
-async fn fetch(
-    sender: &mut SendRequest<Empty<Bytes>>,
-    authority: &str,
-    path: &str,
-) -> Result<(u16, usize), BoxError> {
+async fn fetch(sender: &mut SendRequest<Empty<Bytes>>, authority: &str, path: &str) -> Result<(u16, usize), BoxError> {
     let request = Request::get(path).header(HOST, authority).body(Empty::new())?;
     sender.ready().await?;
     let response = sender.send_request(request).await?;

@@ -26,13 +26,13 @@ fn main() -> ExitCode {
     };
     let wall = begin.elapsed().as_micros();
     // The one child has been waited for, so "children" is that command and its descendants.
-    let usage =
-        getrusage(UsageWho::RUSAGE_CHILDREN).expect("invariant: getrusage knows RUSAGE_CHILDREN");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("invariant: getrusage knows RUSAGE_CHILDREN");
     let json = format!(
-        "{{\"wall_us\":{wall},\"user_us\":{},\"sys_us\":{},\"max_rss_kib\":{},\"success\":{}}}\n",
+        "{{\"wall_us\":{wall},\"user_us\":{},\"sys_us\":{},\"max_rss_kib\":{},\"sleeps\":{},\"success\":{}}}\n",
         usage.user_time().num_microseconds(),
         usage.system_time().num_microseconds(),
         usage.max_rss(),
+        usage.voluntary_context_switches(),
         status.success(),
     );
     if let Err(error) = std::fs::write(&report, json) {

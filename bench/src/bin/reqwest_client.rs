@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use gannet_bench::{Tally, drive};
+use gannet_bench::{Args, drive};
+use reqwest::{Certificate, Client};
 
 fn main() -> ExitCode {
     drive(
-        |args| (reqwest::Client::new(), args.url.clone()),
-        |(client, url), requests| async move {
-            let mut tally = Tally::default();
-            for _ in 0..requests {
+        |args| (client(args), args.url.clone()),
+        |(client, url), mut tally| async move {
+            while tally.begin() {
                 tally.count(fetch(&client, &url).await);
             }
             tally
@@ -17,7 +17,19 @@ fn main() -> ExitCode {
     )
 }
 
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<(u16, usize), reqwest::Error> {
+fn client(args: &Args) -> Client {
+    let mut builder = Client::builder();
+    if args.http2 {
+        builder = builder.http2_prior_knowledge().http2_adaptive_window(args.adaptive_window);
+    }
+    if let Some(pem) = args.ca_pem() {
+        let certificate = Certificate::from_pem(pem.as_bytes()).expect("--ca names a certificate");
+        builder = builder.tls_certs_only([certificate]);
+    }
+    builder.build().expect("the options make a client")
+}
+
+async fn fetch(client: &Client, url: &str) -> Result<(u16, usize), reqwest::Error> {
     let response = client.get(url).send().await?;
     let status = response.status().as_u16();
     Ok((status, response.bytes().await?.len()))

@@ -4,13 +4,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::connection::{Connection, Shared};
-use crate::runner::{Runner, Serve, Stop};
+use crate::runner::{Runner, Serve, Stop, accept};
 use crate::stats::Stats;
 use crate::tls::Identity;
 
@@ -284,41 +283,24 @@ impl Serve for Server {
     async fn run(self, stop: Stop) {
         let mut loops = JoinSet::new();
         for (host, listener) in self.listeners.into_iter().enumerate() {
-            loops.spawn(accept(listener, host, self.bound.clone(), stop.clone()));
+            loops.spawn(serve(listener, host, self.bound.clone(), stop.clone()));
         }
         while loops.join_next().await.is_some() {}
     }
 }
 
-/// Accepts at one address until told to stop, then ends what it accepted.
-async fn accept(listener: TcpListener, host: usize, bound: Bound, mut stop: Stop) {
+/// Serves what comes to one of the addresses.
+async fn serve(listener: TcpListener, host: usize, bound: Bound, stop: Stop) {
     let plain = bound.http.len();
-    let (local, acceptor) = match bound.http.get(host) {
+    let (local, tls) = match bound.http.get(host) {
         Some(addr) => (*addr, None),
         None => (bound.https[host - plain], bound.identity.as_ref().map(Identity::acceptor_for_both)),
     };
-    let mut open = JoinSet::new();
-    loop {
-        // Stop first, so that a flood of connections cannot keep a dropped origin alive.
-        tokio::select! {
-            biased;
-            _ = stop.changed() => break,
-            Some(_) = open.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    let shared = Arc::clone(&bound.shared);
-                    let tls = acceptor.clone();
-                    let max_streams = bound.max_streams;
-                    let connection = Connection { shared, host, local, peer, tls, max_streams };
-                    open.spawn(connection.serve(stream));
-                }
-                // Out of descriptors, most likely: some come back when connections end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            },
-        }
-    }
-    drop(listener);
-    open.shutdown().await;
+    let serve = |stream, peer| {
+        let (shared, tls) = (Arc::clone(&bound.shared), tls.clone());
+        Connection { shared, host, local, peer, tls, max_streams: bound.max_streams }.serve(stream)
+    };
+    accept(listener, stop, serve).await;
 }
 
 const ANYWHERE: &str = "127.0.0.1:0";

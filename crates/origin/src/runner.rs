@@ -3,10 +3,13 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Closes when the server has to stop; nothing is ever sent on it.
 pub(crate) type Stop = watch::Receiver<()>;
@@ -15,6 +18,31 @@ pub(crate) type Stop = watch::Receiver<()>;
 pub(crate) trait Serve: Send + 'static {
     /// Runs until `stop` closes, then ends every task it started and returns.
     fn run(self, stop: Stop) -> impl Future<Output = ()> + Send;
+}
+
+/// Accepts at one address until told to stop, then ends what it accepted.
+pub(crate) async fn accept<F>(listener: TcpListener, mut stop: Stop, mut serve: impl FnMut(TcpStream, SocketAddr) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut open = JoinSet::new();
+    loop {
+        // Stop first, so that a flood of connections cannot keep a dropped server alive.
+        tokio::select! {
+            biased;
+            _ = stop.changed() => break,
+            Some(_) = open.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    open.spawn(serve(stream, peer));
+                }
+                // Out of descriptors, most likely: some come back when connections end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+        }
+    }
+    drop(listener);
+    open.shutdown().await;
 }
 
 /// A running server.

@@ -1,6 +1,7 @@
 //! Behaviour of the schedule, case by case, on virtual time. Whole runs are played in `world`.
 
 use super::*;
+use crate::ErrorKind;
 use crate::limit::Rate;
 
 #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]

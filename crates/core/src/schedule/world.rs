@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::tests::t0;
 use super::*;
+use crate::ErrorKind;
 use crate::limit::Rate;
 use crate::retry::Rng;
 

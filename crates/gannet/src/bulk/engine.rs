@@ -1,24 +1,26 @@
 //! The state of a run, under one lock: schedule, source, sink and counters. It turns what the schedule says into
 //! rows to start, and what came of them into outcomes pushed, each exactly once. Nothing here waits.
 
+mod counts;
+mod rows;
+
 use std::collections::HashMap;
-use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use gannet_core::ErrorKind;
 use gannet_core::retry::RetryPolicy;
-use gannet_core::schedule::{self, Action, Pause, RowRef, Schedule, ScheduleOptions, Ticket, Verdict};
-use gannet_core::{ErrorKind, Phase};
+use gannet_core::schedule::{self, Action, Pause, Schedule, ScheduleOptions, Ticket, Verdict};
 use tokio::time::Instant;
 use url::{Position, Url};
 
+use self::counts::Counts;
 use super::attempt::{Attempt, Ended};
 use super::copies::Lost;
-use super::prior::{Fate, Prior};
-use super::run::{End, Snapshot};
+use super::prior::Prior;
+use super::run::End;
 use super::sink::Mark;
 use super::{BulkOptions, Fetched, Learnt, Outcome, Row, Sink, Source};
-use crate::error::Error;
 use crate::request::Request;
 
 pub(super) struct Engine<S, K> {
@@ -49,23 +51,6 @@ pub(super) struct Engine<S, K> {
 /// Rows read before others get a turn: looking for a host that is free may read the whole input, at about a
 /// microsecond a row.
 const READS_AT_ONCE: u32 = 256;
-
-#[derive(Default)]
-struct Counts {
-    read: u64,
-    ok: u64,
-    failed: u64,
-    by_kind: [u64; ErrorKind::ALL.len()],
-}
-
-impl Counts {
-    fn count_failed(&mut self, kind: ErrorKind, rows: u64) {
-        self.failed += rows;
-        if let Some(at) = ErrorKind::ALL.iter().position(|known| *known == kind) {
-            self.by_kind[at] += rows;
-        }
-    }
-}
 
 /// What there is to do next.
 pub(super) enum Next {
@@ -220,27 +205,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.end.get_or_insert(why);
     }
 
-    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
-        let limited_by = match self.schedule.limited_by(now.into_std()) {
-            schedule::LimitedBy::Nothing => String::new(),
-            limit => limit.to_string(),
-        };
-        let kinds = ErrorKind::ALL.into_iter().zip(self.counts.by_kind);
-        Snapshot {
-            read: self.counts.read,
-            done: self.counts.ok + self.counts.failed,
-            ok: self.counts.ok,
-            failed: self.counts.failed,
-            failed_by_kind: kinds.filter(|(_, count)| *count > 0).collect(),
-            in_flight: self.schedule.in_flight(),
-            parked: self.schedule.parked() as u64,
-            retrying: self.schedule.waiting_retry(),
-            total: self.prior.wanted().or(self.source.total()),
-            progress_bytes: self.source.progress_bytes(),
-            limited_by,
-        }
-    }
-
     pub(super) fn learnt(&self) -> Vec<(String, Learnt)> {
         self.schedule.learnt().map(|(host, learnt)| (host.to_owned(), learnt)).collect()
     }
@@ -282,75 +246,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
         self.schedule.pause(Pause::Input, full && turns);
     }
 
-    fn read(&mut self, now: Instant) {
-        let mut cx = Context::from_waker(&self.waker);
-        let row = match self.source.poll_next(&mut cx) {
-            Poll::Pending => return self.schedule.on_input_pending(),
-            Poll::Ready(Ok(None)) => {
-                let rows = self.counts.read;
-                self.sink().on_end_of_input(rows);
-                return self.schedule.on_end_of_input();
-            }
-            Poll::Ready(Err(error)) => return self.stop(End::InputFailed(error)),
-            Poll::Ready(Ok(Some(row))) => row,
-        };
-        self.counts.read += 1;
-        let fate = self.prior.fate(row.index);
-        match (&row.request, fate) {
-            (_, Fate::Skip) => {
-                self.schedule.on_unreadable(row.index);
-                self.source.on_finished(row.index);
-            }
-            (Ok(request), Fate::InDoubt { attempts }) if !request.is_repeatable() => {
-                self.schedule.on_unreadable(row.index);
-                let message = "it was under way when an earlier run was killed and must not be sent twice; \
-                               --resend-in-doubt sends it again";
-                let error = Error::new(ErrorKind::InDoubt, Phase::Prepare, message);
-                self.finish(unsent(row, attempts.saturating_add(1), Some(error)), None);
-            }
-            (Ok(request), Fate::Send { attempts } | Fate::InDoubt { attempts }) => {
-                let place = RowRef { index: row.index, place: row.place };
-                // The attempt that was under way at a kill may have been the last: the row is owed an outcome.
-                let attempts = attempts.min(self.retry.attempts.saturating_sub(1));
-                self.schedule.on_row_again(place, host_key(request.url()), attempts, now.into_std());
-                self.put_in_hand(row);
-            }
-            (Err(_), _) => {
-                self.schedule.on_unreadable(row.index);
-                self.finish(unsent(row, 0, None), None);
-            }
-        }
-    }
-
-    fn row(&mut self, wanted: RowRef) -> io::Result<Row> {
-        match self.in_hand.take() {
-            Some(row) if row.index == wanted.index => return Ok(row),
-            other => self.in_hand = other,
-        }
-        match self.kept.remove(&wanted.index) {
-            Some(row) => Ok(row),
-            None => self.source.recall(wanted.index, wanted.place),
-        }
-    }
-
-    fn put_in_hand(&mut self, row: Row) {
-        let Some(parked) = self.in_hand.replace(row) else { return };
-        if parked.request.as_ref().is_ok_and(|request| !request.body().is_replayable()) {
-            self.kept.insert(parked.index, parked);
-        }
-    }
-
-    fn expire(&mut self, row: RowRef, attempts: u32) {
-        match self.row(row) {
-            Ok(row) => {
-                let message = "the row's deadline passed while it waited for another attempt";
-                let error = Error::new(ErrorKind::TimeoutDeadline, Phase::Prepare, message);
-                self.finish(unsent(row, attempts, Some(error)), None);
-            }
-            Err(error) => self.stop(End::InputFailed(error)),
-        }
-    }
-
     /// `row` is what the sink's [`RowMaker`](super::sink::RowMaker) made of it.
     fn finish(&mut self, outcome: Outcome, row: Option<&[u8]>) {
         if matches!(self.end, Some(End::OutputFailed(_))) {
@@ -372,21 +267,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if self.fail_fast && kind.is_some() {
             self.stop(End::FailFast);
         }
-    }
-}
-
-/// The outcome of a row that is finished without (another) attempt.
-fn unsent(row: Row, attempts: u32, error: Option<Error>) -> Outcome {
-    let error = error.or_else(|| row.request.err()).map(|error| error.with_attempts(attempts));
-    Outcome {
-        index: row.index,
-        line: row.line,
-        id: row.id,
-        url: row.url,
-        attempts,
-        elapsed: Duration::ZERO,
-        response: None,
-        error,
     }
 }
 

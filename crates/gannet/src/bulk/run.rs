@@ -3,18 +3,19 @@
 //! starts workers on the run's lanes, keeps the timer, and drains or aborts. Dropping the run's future aborts
 //! everything it started.
 
+mod control;
+
 use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use gannet_core::ErrorKind;
 use gannet_core::schedule::Ticket;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use self::control::{Asked, Controlled, Signal};
 use super::attempt::{Attempt, Sender};
 use super::copies::{Copies, Lost};
 use super::engine::{Engine, Next};
@@ -25,45 +26,14 @@ use crate::alarm::later;
 use crate::buffer;
 use crate::session::Session;
 
+pub use self::control::{Control, Snapshot};
+
 /// How long the output of an aborted run may take to write what it holds.
 const ABORT_GRACE: Duration = Duration::from_millis(300);
 
 /// A bulk run that is ready to go.
 pub struct Run<S, K> {
     shared: Arc<Shared<S, K>>,
-}
-
-/// Stops a run and looks at it, from anywhere.
-#[derive(Clone)]
-pub struct Control {
-    run: Arc<dyn Controlled>,
-}
-
-/// A run's figures at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// Rows read from the input.
-    pub read: u64,
-    /// Rows finished.
-    pub done: u64,
-    /// Of them, ok.
-    pub ok: u64,
-    /// Of them, not ok.
-    pub failed: u64,
-    /// The failed ones by what went wrong.
-    pub failed_by_kind: Vec<(ErrorKind, u64)>,
-    /// Requests under way.
-    pub in_flight: usize,
-    /// Rows that were read and wait for their host.
-    pub parked: u64,
-    /// Rows that wait for another attempt.
-    pub retrying: usize,
-    /// Rows in all, where known.
-    pub total: Option<u64>,
-    /// Bytes of input read, and in all, where known.
-    pub progress_bytes: Option<(u64, u64)>,
-    /// What limits the throughput now, by the option's name; empty if nothing does.
-    pub limited_by: String,
 }
 
 /// How a run ended.
@@ -103,21 +73,6 @@ struct Shared<S, K> {
     options: Arc<BulkOptions>,
     memory: Arc<Memory>,
     signal: Arc<Signal>,
-}
-
-/// Wakes the coordinator.
-#[derive(Default)]
-struct Signal {
-    notify: Notify,
-    asked: Mutex<Asked>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd)]
-enum Asked {
-    #[default]
-    Nothing,
-    Stop,
-    Abort,
 }
 
 impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
@@ -200,35 +155,6 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
     }
 }
 
-impl Control {
-    /// Starts nothing more; what is in flight gets `drain` (30 s) to finish, then it is aborted.
-    pub fn stop(&self) {
-        self.run.ask(Asked::Stop);
-    }
-
-    /// Ends at once: requests in flight are dropped, and their rows have no outcome.
-    pub fn abort(&self) {
-        self.run.ask(Asked::Abort);
-    }
-
-    /// What was learnt about hosts so far.
-    pub fn learnt(&self) -> Vec<(String, Learnt)> {
-        self.run.learnt()
-    }
-
-    /// The figures of this moment.
-    pub fn snapshot(&self) -> Snapshot {
-        self.run.snapshot()
-    }
-}
-
-/// A run without its types.
-trait Controlled: Send + Sync {
-    fn ask(&self, what: Asked);
-    fn snapshot(&self) -> Snapshot;
-    fn learnt(&self) -> Vec<(String, Learnt)>;
-}
-
 impl<S: Source, K: Sink> Controlled for Shared<S, K> {
     fn ask(&self, what: Asked) {
         self.signal.ask(what);
@@ -269,27 +195,6 @@ impl<S: Source, K: Sink> Copies for Shared<S, K> {
             // A slot is free, and no worker to take it.
             self.signal.notify.notify_one();
         }
-    }
-}
-
-impl Signal {
-    fn ask(&self, what: Asked) {
-        let mut asked = self.asked.lock().expect("invariant: nothing panics under this lock");
-        if what > *asked {
-            *asked = what;
-        }
-        drop(asked);
-        self.notify.notify_one();
-    }
-
-    fn asked(&self) -> Asked {
-        *self.asked.lock().expect("invariant: nothing panics under this lock")
-    }
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        self.notify.notify_one();
     }
 }
 

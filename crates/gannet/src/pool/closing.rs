@@ -5,9 +5,19 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Context;
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Pool, Why, close_all};
+use crate::alarm::later;
+
+/// How often a pool that is being closed looks whether all is over.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long those who were cut off get to let go of their connections.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// By what an exchange on one connection learns that it is cut off.
 #[derive(Default)]
@@ -109,6 +119,50 @@ impl Closing {
         cutting.as_mut().enable();
         if !self.is_cut() {
             cutting.await;
+        }
+    }
+}
+
+impl Pool {
+    /// Closes every idle connection, turns away every waiter and all who come later.
+    pub(crate) fn close(&self) {
+        self.closing.close();
+        let mut state = self.lock();
+        state.closed = true;
+        let tasks = [state.reaper.take(), state.lifting.take()];
+        let idle = state.queues.take_all_idle();
+        let waiters = state.queues.take_all_waiters();
+        state.queues.retire_all();
+        drop(state);
+        self.counters.on_closed(Why::SessionClosed, idle.len());
+        close_all(idle);
+        drop(waiters);
+        for task in tasks.into_iter().flatten() {
+            task.abort();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Closes it and waits so long for what is under way; what has not ended then is cut off. How many those were.
+    pub(crate) async fn close_within(&self, limit: Duration) -> usize {
+        self.close();
+        if timeout_at(later(Instant::now(), limit), self.drained()).await.is_ok() {
+            return 0;
+        }
+        let cut = self.lock().queues.stats().open;
+        self.closing.cut_all();
+        // A response that nobody reads keeps its connection until it is dropped.
+        let _ = timeout_at(Instant::now() + LET_GO, self.drained()).await;
+        cut
+    }
+
+    /// Looks now and then: being told would cost something at the end of every request.
+    async fn drained(&self) {
+        while self.closing.is_held() || self.lock().queues.stats().open > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }

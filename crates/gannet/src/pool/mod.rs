@@ -9,20 +9,21 @@ mod closing;
 mod counters;
 mod lease;
 mod queue;
+mod reaper;
 mod shared;
+mod stats;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::alarm::{Alarm, later};
+use crate::alarm::Alarm;
 use crate::connect::Stream;
 use crate::http2::Muxed;
 use crate::timings::Opened;
@@ -33,13 +34,8 @@ use lease::Held;
 pub(crate) use lease::Lease;
 use queue::{Closed, Grant, OriginId, Queues};
 use shared::Key;
-
-/// How often a pool that is being closed looks whether all is over.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long no further connection is tried where one beside others could not be opened.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How long those who were cut off get to let go of their connections.
-const LET_GO: Duration = Duration::from_millis(100);
+pub use stats::{HostStats, PoolStats};
+pub(crate) use waiting::Waiting;
 
 /// An open connection and what stays with it between requests.
 pub(crate) struct Conn {
@@ -84,55 +80,6 @@ pub(crate) enum Checkout {
     /// A place in the line.
     Wait(Waiting),
     Closed,
-}
-
-/// A pool at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct PoolStats {
-    /// Sockets open or being opened.
-    pub open: usize,
-    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one.
-    pub idle: usize,
-    /// Requests that wait for a connection.
-    pub waiting: usize,
-}
-
-impl PoolStats {
-    /// Sockets that carry a request, or are being opened for one.
-    pub fn in_use(&self) -> usize {
-        self.open - self.idle
-    }
-}
-
-/// What a pool holds of one host at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct HostStats {
-    /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
-    /// proxy alone where it forwards requests to any host.
-    pub host: String,
-    /// Sockets open or being opened to it.
-    pub open: usize,
-    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one that is not idle.
-    pub idle: usize,
-    /// Requests that wait for a connection to it.
-    pub waiting: usize,
-}
-
-impl std::ops::Add for PoolStats {
-    type Output = PoolStats;
-
-    fn add(self, other: PoolStats) -> PoolStats {
-        PoolStats { open: self.open + other.open, idle: self.idle + other.idle, waiting: self.waiting + other.waiting }
-    }
-}
-
-impl HostStats {
-    pub(crate) fn add(&mut self, other: &HostStats) {
-        self.open += other.open;
-        self.idle += other.idle;
-        self.waiting += other.waiting;
-    }
 }
 
 impl Pool {
@@ -191,54 +138,12 @@ impl Pool {
         Lease { pool: Some(self.clone()), origin, held, why: Why::Dropped }
     }
 
-    /// Closes every idle connection, turns away every waiter and all who come later.
-    pub(crate) fn close(&self) {
-        self.closing.close();
-        let mut state = self.lock();
-        state.closed = true;
-        let tasks = [state.reaper.take(), state.lifting.take()];
-        let idle = state.queues.take_all_idle();
-        let waiters = state.queues.take_all_waiters();
-        state.queues.retire_all();
-        drop(state);
-        self.counters.on_closed(Why::SessionClosed, idle.len());
-        close_all(idle);
-        drop(waiters);
-        for task in tasks.into_iter().flatten() {
-            task.abort();
-        }
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         self.lock().queues.stats()
     }
 
     pub(crate) fn hosts(&self) -> Vec<HostStats> {
         self.lock().queues.hosts()
-    }
-
-    /// Closes it and waits so long for what is under way; what has not ended then is cut off. How many those were.
-    pub(crate) async fn close_within(&self, limit: Duration) -> usize {
-        self.close();
-        if timeout_at(later(Instant::now(), limit), self.drained()).await.is_ok() {
-            return 0;
-        }
-        let cut = self.lock().queues.stats().open;
-        self.closing.cut_all();
-        // A response that nobody reads keeps its connection until it is dropped.
-        let _ = timeout_at(Instant::now() + LET_GO, self.drained()).await;
-        cut
-    }
-
-    /// Looks now and then: being told would cost something at the end of every request.
-    async fn drained(&self) {
-        while self.closing.is_held() || self.lock().queues.stats().open > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
     }
 
     /// Closes idle connections to make descriptors free; how many.
@@ -308,8 +213,8 @@ impl Pool {
             let ticket = state.queues.wait_at(origin, place, sender);
             Waiting { receiver: Some(receiver), pool: self.clone(), ticket }
         });
-        if waits && state.lifting.is_none() {
-            state.lifting = self.spawn(lift_bars(Arc::downgrade(self)));
+        if waits {
+            self.ensure_lifting(&mut state);
         }
         self.serve(state);
         waiting
@@ -403,19 +308,6 @@ impl Pool {
         close_all(unwanted);
     }
 
-    fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
-        if state.reaper.is_none() {
-            // One task for the whole pool, alive only while something is idle; it holds the pool weakly.
-            state.reaper = self.spawn(reap(Arc::downgrade(self), self.idle_for));
-        }
-    }
-
-    /// Where there is a runtime. The pool aborts it when it is closed.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
-        let runtime = tokio::runtime::Handle::try_current().ok()?;
-        Some(runtime.spawn(task).abort_handle())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("invariant: nothing panics under the pool's lock")
     }
@@ -424,70 +316,6 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-async fn reap(pool: Weak<Pool>, idle_for: Duration) {
-    let mut until = later(Instant::now(), idle_for);
-    loop {
-        tokio::time::sleep_until(until).await;
-        let Some(pool) = pool.upgrade() else { return };
-        let Some(expires) = Instant::now().checked_sub(idle_for) else { return };
-        let mut state = pool.lock();
-        let (expired, next) = state.queues.expire(expires, |conn| conn.idle_since);
-        match next {
-            Some(since) => until = later(since, idle_for),
-            None => state.reaper = None,
-        }
-        drop(state);
-        pool.counters.on_closed(Why::Expired, expired.len());
-        close_all(expired);
-        if next.is_none() {
-            return;
-        }
-    }
-}
-
-/// Alive for a moment after a connection could not be opened beside others.
-async fn lift_bars(pool: Weak<Pool>) {
-    tokio::time::sleep(TRY_AGAIN).await;
-    let Some(pool) = pool.upgrade() else { return };
-    let mut state = pool.lock();
-    state.lifting = None;
-    state.queues.lift_bars();
-    pool.serve(state);
-}
-
-/// A place in the line. Dropping it leaves the line; a slot granted in that very moment goes to the next.
-pub(crate) struct Waiting {
-    receiver: Option<oneshot::Receiver<Lease>>,
-    pool: Arc<Pool>,
-    ticket: queue::Ticket,
-}
-
-impl Waiting {
-    /// The lease, when it is our turn; `None` if the pool was closed.
-    pub(crate) async fn turn(mut self) -> Option<Lease> {
-        let receiver = self.receiver.as_mut()?;
-        let mut lease = receiver.await.ok();
-        self.receiver = None;
-        if let Some(Lease { held: Held::Slot { place, .. }, .. }) = &mut lease {
-            *place = self.ticket.seq;
-        }
-        lease
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.receiver.is_some() {
-            let mut state = self.pool.lock();
-            let sender = state.queues.leave(self.ticket);
-            self.pool.serve(state);
-            drop(sender);
-            // Dropped after the lock is free: a lease that was granted already gives its slot on.
-            self.receiver = None;
-        }
     }
 }
 

@@ -4,15 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::{Kept, Log, http, socks};
-use crate::runner::{Serve, Stop};
+use crate::runner::{Serve, Stop, accept};
 
 /// A bound proxy.
 #[derive(Debug)]
@@ -22,24 +20,9 @@ pub(super) struct Server {
 }
 
 impl Serve for Server {
-    async fn run(self, mut stop: Stop) {
-        let mut open = JoinSet::new();
-        loop {
-            tokio::select! {
-                biased;
-                _ = stop.changed() => break,
-                Some(_) = open.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let client = Client::accept(&self.kept.log);
-                        open.spawn(serve(stream, client, self.kept.clone()));
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                },
-            }
-        }
-        drop(self.listener);
-        open.shutdown().await;
+    async fn run(self, stop: Stop) {
+        let kept = self.kept;
+        accept(self.listener, stop, |stream, _| serve(stream, Client::accept(&kept.log), kept.clone())).await;
     }
 }
 

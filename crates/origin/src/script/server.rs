@@ -5,17 +5,15 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::Script;
 use super::play::{Player, Stream};
 use crate::origin::bind_one;
-use crate::runner::{Runner, Serve, Stop};
+use crate::runner::{Runner, Serve, Stop, accept};
 use crate::tls::Identity;
 use crate::wire::{Cut, Wire};
 
@@ -177,25 +175,14 @@ impl fmt::Debug for Server {
 }
 
 impl Serve for Server {
-    async fn run(mut self, mut stop: Stop) {
-        let mut open = JoinSet::new();
-        loop {
-            tokio::select! {
-                biased;
-                _ = stop.changed() => break,
-                Some(_) = open.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let record = Log::accept(&self.kept.log);
-                        let script = (self.choose)(record.nth);
-                        open.spawn(play(stream, script, record, self.kept.identity.clone()));
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                },
-            }
-        }
-        drop(self.listener);
-        open.shutdown().await;
+    async fn run(mut self, stop: Stop) {
+        let kept = self.kept;
+        let serve = |stream, _| {
+            let record = Log::accept(&kept.log);
+            let script = (self.choose)(record.nth);
+            play(stream, script, record, kept.identity.clone())
+        };
+        accept(self.listener, stop, serve).await;
     }
 }
 

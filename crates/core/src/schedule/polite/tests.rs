@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::tests::{Scenario, held, ms, ok, row, secs};
 use super::super::*;
 use super::*;
+use crate::ErrorKind;
 use crate::limit::DeclaredLimit;
 
 fn only(set: impl FnOnce(&mut PolitenessOptions)) -> ScheduleOptions {

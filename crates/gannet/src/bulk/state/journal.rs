@@ -1,19 +1,24 @@
 //! The state's tables, written and read. Every commit is one transaction: the rows that are finished, the marks and
 //! holds beside them, and how far the output went, so that none of it is ever known without the rest.
 
+mod figures;
+mod page;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use gannet_core::ErrorKind;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::Connection;
 
+use self::page::{delete_lost, delete_pending, insert_done, insert_kept, put_held, write_page};
 use super::clock::Clock;
-use super::identity::{Identity, Setting};
+use super::identity::Identity;
 use super::schema;
 use super::{Durability, StateError};
 use crate::bulk::prior::{Bits, Pending};
-use crate::bulk::sink::{Batch, Codec, Done, Entry};
+
+pub(super) use self::figures::{codec, get, put, put_codec, put_identity};
+pub(super) use self::page::Page;
 
 /// The connection of the one process that writes.
 #[derive(Debug)]
@@ -191,36 +196,6 @@ impl Journal {
         let all = rows.collect::<Sql<Vec<(String, Duration)>>>()?;
         Ok(all.into_iter().filter(|(_, left)| !left.is_zero()).collect())
     }
-
-    pub(super) fn identity(&self) -> Sql<Identity> {
-        let mut statement = self.db.prepare("SELECT name, value, digest, fixed FROM setting ORDER BY name")?;
-        let settings = statement.query_map([], |row| {
-            let values: Option<String> = row.get(1)?;
-            let values = values.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()?;
-            Ok(Setting { name: row.get(0)?, values, digest: row.get(2)?, fixed: row.get(3)? })
-        })?;
-        let settings = settings.collect::<Sql<Vec<Setting>>>()?;
-        let inputs: Option<String> = get(&self.db, "inputs")?;
-        let inputs = inputs.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(unreadable))?;
-        Ok(Identity { settings, inputs })
-    }
-}
-
-/// What was written at once, to be committed.
-#[derive(Debug)]
-pub(super) struct Page {
-    /// Its entries and names; its rows are in the output already.
-    pub(super) batch: Batch,
-    /// Rows that wait for their turn.
-    pub(super) held: Vec<(u64, Vec<u8>)>,
-    /// Rows below this one have had their turn.
-    pub(super) forget_held_before: Option<u64>,
-    /// Whether rows came to be in the output.
-    pub(super) has_rows: bool,
-    /// How long the output is, in whole rows.
-    pub(super) end: u64,
-    /// The number of the batch.
-    pub(super) number: u64,
 }
 
 impl Table {
@@ -255,44 +230,6 @@ impl Table {
     }
 }
 
-/// Text that was written as JSON and is none any more.
-fn unreadable(error: serde_json::Error) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
-}
-
-/// A figure of the run.
-pub(super) fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Sql<Option<T>> {
-    db.prepare_cached("SELECT value FROM run WHERE name = ?")?.query_row([name], |row| row.get(0)).optional()
-}
-
-/// Sets a figure of the run.
-pub(super) fn put(db: &Connection, name: &str, value: &dyn ToSql) -> Sql<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO run VALUES (?, ?)")?.execute(params![name, value])?;
-    Ok(())
-}
-
-/// How the output's rows are packed, where that was written down.
-pub(super) fn codec(db: &Connection) -> Sql<Option<Codec>> {
-    let name: Option<String> = get(db, CODEC)?;
-    Ok(name.and_then(|name| [Codec::Plain, Codec::Gzip, Codec::Zstd].into_iter().find(|codec| codec.name() == name)))
-}
-
-/// Writes down how the output's rows are packed.
-pub(super) fn put_codec(db: &Connection, codec: Codec) -> Sql<()> {
-    put(db, CODEC, &codec.name())
-}
-
-/// Replaces what the run is known by.
-pub(super) fn put_identity(db: &Connection, identity: &Identity) -> Sql<()> {
-    db.execute("DELETE FROM setting", [])?;
-    let mut statement = db.prepare("INSERT INTO setting VALUES (?, ?, ?, ?)")?;
-    for Setting { name, values, digest, fixed } in &identity.settings {
-        let values = values.as_ref().map(|values| serde_json::to_string(values).unwrap_or_default());
-        statement.execute(params![name, values, digest, fixed])?;
-    }
-    put(db, "inputs", &serde_json::to_string(&identity.inputs).unwrap_or_default())
-}
-
 /// A new state's tables and first figures.
 pub(super) fn create(db: &Connection, identity: &Identity, empty_output: bool) -> Sql<()> {
     db.execute_batch(schema::DROP)?;
@@ -306,127 +243,3 @@ pub(super) fn create(db: &Connection, identity: &Identity, empty_output: bool) -
 pub(super) fn held_row(db: &Connection, index: u64) -> Sql<Vec<u8>> {
     db.prepare_cached(r#"SELECT row FROM held WHERE "index" = ?"#)?.query_row([index], |row| row.get(0))
 }
-
-type Followed<'a> = (&'a Clock, &'a mut HashSet<u64>, &'a mut Bits);
-
-/// Writes all of a page but its finished rows, which are gathered.
-fn write_page<'a>(
-    db: &Connection,
-    page: &'a Page,
-    followed: Followed<'_>,
-    finished: &mut Vec<(&'a Done, &'a str)>,
-) -> Sql<()> {
-    let (clock, pending, lost) = followed;
-    let mut names = page.batch.names.as_str();
-    for entry in &page.batch.entries {
-        match entry {
-            Entry::Done(done) => {
-                let (host, rest) = names.split_at(done.host);
-                names = rest;
-                finished.push((done, host));
-                if pending.remove(&done.index) {
-                    delete_pending(db, done.index)?;
-                }
-                if lost.remove(done.index) {
-                    delete_lost(db, done.index)?;
-                }
-            }
-            Entry::Started(index) => {
-                pending.insert(*index);
-                put_started(db, *index)?;
-            }
-            Entry::Waiting(index, 0) => {
-                pending.remove(index);
-                delete_pending(db, *index)?;
-            }
-            Entry::Waiting(index, attempts) => {
-                if lost.remove(*index) {
-                    delete_lost(db, *index)?;
-                }
-                pending.insert(*index);
-                put_waiting(db, *index, *attempts)?;
-            }
-            Entry::Hold(host, delay, since) => put_hold(db, clock, host, *delay, *since)?,
-            // A run over the first rows alone knows less than one before it.
-            Entry::End(rows) => {
-                db.execute(
-                    "INSERT OR REPLACE INTO run SELECT 'input_rows', ?1 WHERE ?1 >= (SELECT count(*) FROM outcome)",
-                    [rows],
-                )?;
-            }
-        }
-    }
-    for (index, row) in &page.held {
-        put_held(db, *index, row)?;
-    }
-    if let Some(next) = page.forget_held_before {
-        db.prepare_cached(r#"DELETE FROM held WHERE "index" < ?"#)?.execute([next])?;
-    }
-    Ok(())
-}
-
-/// Inserts rows, sorted by index: most then go to the end of the table, which is where SQLite is fastest.
-fn insert_done(db: &Connection, table: Table, finished: &mut [(&Done, &str)]) -> Sql<()> {
-    finished.sort_unstable_by_key(|(done, _)| done.index);
-    let mut insert = db.prepare_cached(table.insert())?;
-    for &mut (done, host) in finished {
-        let micros = u64::try_from(done.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
-        insert.execute(params![
-            done.index,
-            done.status,
-            done.error.map(ErrorKind::as_str),
-            done.attempts,
-            micros,
-            done.bytes,
-            host
-        ])?;
-    }
-    Ok(())
-}
-
-fn insert_kept(db: &Connection, table: Table, kept: &Kept) -> Sql<()> {
-    let micros = u64::try_from(kept.elapsed.as_micros()).unwrap_or(u64::MAX >> 1);
-    let values = params![kept.index, kept.status, kept.error, kept.attempts, micros, kept.bytes, kept.host];
-    db.prepare_cached(table.insert())?.execute(values)?;
-    Ok(())
-}
-
-fn delete_pending(db: &Connection, index: u64) -> Sql<()> {
-    db.prepare_cached(r#"DELETE FROM pending WHERE "index" = ?"#)?.execute([index])?;
-    Ok(())
-}
-
-fn delete_lost(db: &Connection, index: u64) -> Sql<()> {
-    db.prepare_cached(r#"DELETE FROM lost WHERE "index" = ?"#)?.execute([index])?;
-    Ok(())
-}
-
-fn put_held(db: &Connection, index: u64, row: &[u8]) -> Sql<()> {
-    db.prepare_cached(r#"INSERT OR REPLACE INTO held ("index", row) VALUES (?, ?)"#)?.execute(params![index, row])?;
-    Ok(())
-}
-
-fn put_started(db: &Connection, index: u64) -> Sql<()> {
-    db.prepare_cached(r#"INSERT INTO pending VALUES (?, 0, 1) ON CONFLICT ("index") DO UPDATE SET started = 1"#)?
-        .execute([index])?;
-    Ok(())
-}
-
-fn put_waiting(db: &Connection, index: u64, attempts: u32) -> Sql<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?, ?, 0)")?.execute(params![index, attempts])?;
-    Ok(())
-}
-
-fn put_hold(db: &Connection, clock: &Clock, host: &str, delay: Duration, since: SystemTime) -> Sql<()> {
-    let (asked, until, until_boot) = clock.until(delay, since);
-    // The longest stands: a hold is extended, never shortened.
-    db.prepare_cached(
-        "INSERT INTO hold VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (host) DO UPDATE SET asked_ms = ?2, until_ms = ?3,
-         boot = ?4, until_boot_ms = ?5 WHERE boot <> ?4 OR until_boot_ms < ?5",
-    )?
-    .execute(params![host, asked, until, clock.boot(), until_boot])?;
-    Ok(())
-}
-
-/// The name of the figure that says how rows are packed.
-const CODEC: &str = "codec";

@@ -1,0 +1,37 @@
+//! Large bodies as users of Gannet's session take them: `download` to a file, or chunk by chunk to nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use gannet::{DownloadOptions, Session};
+use gannet_bench::{drive, ours};
+
+fn main() -> ExitCode {
+    drive(
+        |args| (ours::session(args), args.url.clone(), args.save.clone()),
+        |(session, url, save): (Session, String, Option<PathBuf>), mut tally| async move {
+            while tally.begin() {
+                tally.count(match &save {
+                    Some(path) => to_file(&session, &url, path).await,
+                    None => to_nothing(&session, &url).await,
+                });
+            }
+            tally
+        },
+    )
+}
+
+async fn to_file(session: &Session, url: &str, path: &Path) -> Result<(u16, usize), gannet::Error> {
+    let options = DownloadOptions { overwrite: true, ..DownloadOptions::default() };
+    let saved = session.download(url, path).options(options).send().await?;
+    Ok((saved.status.as_u16(), saved.length as usize))
+}
+
+async fn to_nothing(session: &Session, url: &str) -> Result<(u16, usize), gannet::Error> {
+    let mut response = session.get(url).send().await?;
+    let mut length = 0;
+    while let Some(chunk) = response.chunk().await? {
+        length += chunk.len();
+    }
+    Ok((response.status().as_u16(), length))
+}
