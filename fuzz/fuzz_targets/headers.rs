@@ -70,9 +70,7 @@ fn check_written(headers: &Headers, taken: &[(String, Vec<u8>)]) {
 }
 
 fn is_framing(name: &str) -> bool {
-    ["host", "content-length", "transfer-encoding"]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
+    ["host", "content-length", "transfer-encoding"].iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 fn trimmed(value: &[u8]) -> Vec<u8> {

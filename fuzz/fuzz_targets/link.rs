@@ -1,4 +1,5 @@
-//! Any bytes as Link fields, 0xff between them: links written anew are read as the same.
+//! Any bytes as Link fields, 0xff between them: links written anew are read as the same, and a field that is whole ends
+//! where it ends, whatever the next one says.
 
 #![no_main]
 
@@ -15,6 +16,20 @@ fuzz_target!(|data: &[u8]| {
         written += &as_text(link);
     }
     assert_eq!(parse_links([written.as_bytes()]), links);
+    // One title with all that may not end it, and another link behind.
+    let title = String::from_utf8_lossy(data);
+    let made = Link {
+        target: "/a;b,\"c?d=e".to_owned(),
+        relations: vec!["next".to_owned()],
+        parameters: vec![("title".to_owned(), title.clone().into_owned()), ("rel".to_owned(), "next".to_owned())],
+    };
+    let last = Link {
+        target: "z".to_owned(),
+        relations: vec!["last".to_owned()],
+        parameters: vec![("rel".to_owned(), "last".to_owned())],
+    };
+    let text = format!("{} {}", as_text(&made), as_text(&last));
+    assert_eq!(parse_links([text.as_bytes()]), [made, last]);
 });
 
 fn as_text(link: &Link) -> String {

@@ -28,6 +28,9 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(lines.len(), headers.len() + 4, "{text:?}");
     assert_eq!((lines[0], &lines[headers.len() + 2..]), ("--b", &["", ""][..]));
     assert!(lines.iter().all(|line| !line.contains(['\r', '\n'])), "{text:?}");
+    for (line, (field, value)) in lines[2..].iter().zip(headers.iter()) {
+        assert_eq!(line.as_bytes(), [field.as_bytes(), b": ", value].concat());
+    }
     let disposition = lines[1].strip_prefix("Content-Disposition: form-data; name=\"").expect("its place");
     let (read, rest) = disposition.split_once('"').expect("its end");
     assert_eq!(read, escaped(&name));

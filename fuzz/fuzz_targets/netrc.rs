@@ -1,5 +1,6 @@
 //! Any text as a netrc file: read whole or refused by line; a user never gets another's password, and a host that
-//! nobody chose nothing of what stands under `default`.
+//! nobody chose nothing of what stands under `default`. The same text cut into names and passwords, 0xff or a tilde
+//! between them, and written as a file with quotes gives each user the first password of that user there.
 
 #![no_main]
 
@@ -7,6 +8,7 @@ use gannet_core::auth::Netrc;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
+    check_written(data);
     let Ok(text) = std::str::from_utf8(data) else { return };
     let netrc = match Netrc::parse(text) {
         Ok(netrc) => netrc,
@@ -30,3 +32,30 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// Machine, user and password in turn.
+fn check_written(data: &[u8]) {
+    let words: Vec<String> =
+        data.split(|byte| matches!(byte, 0xff | b'~')).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let entries: Vec<[&str; 3]> = words.as_chunks().0.iter().map(|[a, b, c]| [a.as_str(), b, c]).collect();
+    let mut text = String::new();
+    for [machine, user, password] in &entries {
+        text += &format!("machine {} login {}\npassword {} # {{\n", quoted(machine), quoted(user), quoted(password));
+    }
+    let netrc = Netrc::parse(&text).expect("a file that is written well");
+    let nobody = "x".repeat(data.len() + 1);
+    for [machine, user, _] in &entries {
+        // What may stand around a host in a URL is no part of its name.
+        if machine.starts_with('[') || machine.ends_with([']', '.']) {
+            continue;
+        }
+        let is_same = |one: &&[&str; 3]| one[0].trim_end_matches('.').eq_ignore_ascii_case(machine) && one[1] == *user;
+        let first = entries.iter().find(is_same).map(|one| one[2]);
+        assert_eq!(netrc.find(machine, Some(user), true).map(|login| login.password), first, "{text}");
+        assert_eq!(netrc.find(machine, Some(&nobody), false).map(|login| login.password), None);
+    }
+}
+
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}

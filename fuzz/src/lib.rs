@@ -2,9 +2,7 @@
 //! out. It checks the reader's contract at every step: nothing is consumed that was not there, an end stays the
 //! end, an error stays the error, and no connection is reusable before its response is whole.
 
-use gannet_core::h1::{
-    BodyFraming, Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader,
-};
+use gannet_core::h1::{BodyFraming, Event, HeadLimits, ProtocolError, RequestKind, ResponseHead, ResponseReader};
 
 /// What one reading came to, in terms that can be compared.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,11 +36,7 @@ pub struct Head {
 pub type Fields = Vec<(String, Vec<u8>)>;
 
 /// Reads one response from these pieces, with the connection's end behind them.
-pub fn read<'a>(
-    request: RequestKind,
-    limits: HeadLimits,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Outcome {
+pub fn read<'a>(request: RequestKind, limits: HeadLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut reader = ResponseReader::new(request, limits);
     let mut seen = Seen::default();
     let end = run(&mut reader, &mut seen, pieces);

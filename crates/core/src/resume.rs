@@ -99,12 +99,13 @@ pub fn decide(partial: Option<&Partial>, status: u16, headers: &Headers) -> Step
         (_, 200..=299) if status != 206 => Step::StartOver,
         (Some(partial), 206) => {
             let range = headers.get_bytes("content-range").and_then(ContentRange::parse);
-            let fits = |range: &ContentRange| {
-                range.part.is_some_and(|(first, _)| first == partial.length)
-                    && !partial.validator.is_contradicted_by(headers)
-                    && agree(partial.total, range.total)
-            };
-            let total = range.filter(fits).and_then(|range| range.total.or(partial.total));
+            let total = range.and_then(|range| {
+                let (first, last) = range.part?;
+                let total = range.total.or(partial.total)?;
+                // One that does not tell the length must still lie within the one that is known.
+                let is_rest = first == partial.length && last < total && agree(partial.total, range.total);
+                (is_rest && !partial.validator.is_contradicted_by(headers)).then_some(total)
+            });
             total.map_or(Step::AskAgain, |total| Step::Append { total })
         }
         (Some(partial), 416) => {

@@ -133,9 +133,12 @@ pub struct Http {
     /// How long the answer to a ping may take, in seconds; 20. Then the connection is closed, and its requests fail.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub ping_timeout: Duration,
-    /// How many bytes of one response of HTTP/2 may be on their way or waiting to be read; 2 MiB. It bounds what an
-    /// unread body holds, and with the round trip how fast one download can be.
+    /// How many bytes of one response of HTTP/2 may be on their way or waiting to be read, at first; 2 MiB. It bounds
+    /// what an unread body holds, and with the round trip how fast one download can be.
     pub stream_window: u32,
+    /// To how many that grows when a body larger than that is read as fast as it comes, for all responses on its
+    /// connection; 16 MiB, or less so that those under way have 64 MiB together. No less than `stream_window`.
+    pub stream_window_max: u32,
 }
 
 impl Default for Http {
@@ -145,6 +148,7 @@ impl Default for Http {
             ping_interval: None,
             ping_timeout: Duration::from_secs(20),
             stream_window: 2 << 20,
+            stream_window_max: 16 << 20,
         }
     }
 }

@@ -50,6 +50,7 @@ fn a_part_is_appended_to_only_where_the_server_vouches_for_it() {
         (206, &[("content-range", "bytes 0-99/100")], Step::AskAgain),
         (206, &[("content-range", "bytes 11-99/100")], Step::AskAgain),
         (206, &[("content-range", "bytes 10-109/110")], Step::AskAgain),
+        (206, &[("content-range", "bytes 10-109/*")], Step::AskAgain),
         (206, &[("content-type", "multipart/byteranges; boundary=x")], Step::AskAgain),
         (200, &[("etag", "\"b\"")], Step::StartOver),
         (203, &[], Step::StartOver),
@@ -73,6 +74,8 @@ fn a_part_is_appended_to_only_where_the_server_vouches_for_it() {
 fn a_part_that_lacks_nothing_is_whole() {
     let whole = |total| Partial { length: 10, validator: Validator::LastModified(NOON.to_owned()), total };
     let at_end = headers(&[("content-range", "bytes */10")]);
+    let more = headers(&[("content-range", "bytes 10-19/*")]);
+    assert_eq!(decide(Some(&whole(Some(10))), 206, &more), Step::AskAgain, "there is no more of it");
     assert_eq!(decide(Some(&whole(Some(10))), 416, &at_end), Step::Whole);
     assert_eq!(decide(Some(&whole(None)), 416, &at_end), Step::Whole);
     let other = headers(&[("content-range", "bytes */10"), ("last-modified", SECOND_LATER)]);

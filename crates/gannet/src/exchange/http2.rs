@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -22,8 +21,8 @@ use crate::alarm::Alarm;
 use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
 use crate::exchange::{Clock, Failed, Watch};
-use crate::http2::{Fault, from_map};
-use crate::pool::{Cut, Lease, Why};
+use crate::http2::{Fault, Seat, from_map};
+use crate::pool::{Lease, Why};
 use crate::timings::Marks;
 
 pub(crate) struct Http2 {
@@ -37,14 +36,16 @@ pub(crate) struct Http2 {
     trailers: Option<Headers>,
     done: bool,
     kind: RequestKind,
+    /// Bytes of the body that were read since the window last grew for it.
+    taken: u64,
     /// What heads may still take of their limit: interim ones, the head itself and trailers together.
     room: usize,
     clock: Clock,
     pub(crate) watch: Watch,
     /// An error that came while nobody could be told.
     broken: Option<Failed>,
-    alarm: Alarm,
-    cut: Arc<Cut>,
+    /// Some until it is dropped.
+    seat: Option<Seat>,
     /// Last: the stream is over before another may take its place.
     lease: Lease,
 }
@@ -113,7 +114,7 @@ impl Http2 {
                 return Err(Failed { error, unanswered: false });
             }
         };
-        let alarm = muxed.enter();
+        let seat = muxed.enter().unwrap_or_else(|| Seat { alarm: Alarm::default(), cut: lease.watch() });
         // Taken only now: a stream that can be sent once is still there for another connection before.
         let outgoing = (!is_empty).then(|| Outgoing::new(stream, &mut asked.body.kind, asked.held));
         watch.on_head_sent(size);
@@ -129,12 +130,12 @@ impl Http2 {
             trailers: None,
             done: false,
             kind,
+            taken: 0,
             room: limits.max_bytes,
             clock,
             watch,
             broken: None,
-            alarm,
-            cut: lease.watch(),
+            seat: Some(seat),
             lease,
         })
     }
@@ -221,12 +222,20 @@ impl Http2 {
                         continue;
                     }
                     self.watch.on_received(piece.len());
+                    self.taken += piece.len() as u64;
                     self.piece = piece;
                     return Ok(Poll::Ready(Some(self.piece.len())));
                 }
                 Poll::Ready(Some(Err(error))) => return Err(self.failed(error, Phase::Body)),
                 Poll::Ready(None) => {}
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => {
+                    if let Some(muxed) = self.lease.muxed()
+                        && muxed.window.on_caught_up(self.taken, muxed.streams())
+                    {
+                        self.taken = 0;
+                    }
+                    return Ok(Poll::Pending);
+                }
             }
             let trailers = match body.poll_trailers(cx) {
                 Poll::Ready(Ok(trailers)) => trailers,
@@ -371,14 +380,15 @@ impl Http2 {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
-        if self.cut.poll(cx) {
+        let Some(seat) = &mut self.seat else { return Poll::Pending };
+        if seat.cut.poll(cx) {
             let message = "the session was closed before this was done";
             return Poll::Ready(Failed { error: Error::new(ErrorKind::Closed, phase, message), unanswered: false });
         }
         // While the body waits to be asked for, that wait takes the place of `read`.
         let is_held = self.outgoing.as_ref().is_some_and(|out| out.held.is_some());
         let read = self.clock.read.filter(|_| !is_held);
-        let error = match (Clock { read, ..self.clock }).poll(&mut self.alarm, cx, phase) {
+        let error = match (Clock { read, ..self.clock }).poll(&mut seat.alarm, cx, phase) {
             Poll::Ready(error) => error,
             Poll::Pending => return Poll::Pending,
         };
@@ -449,13 +459,13 @@ impl Http2 {
 
 impl Drop for Http2 {
     fn drop(&mut self) {
-        if let Some(muxed) = self.lease.muxed() {
+        if let (Some(muxed), Some(seat)) = (self.lease.muxed(), self.seat.take()) {
             let response = self.response.as_ref().map(ResponseFuture::stream_id);
             let stream = response.or_else(|| Some(self.body.as_ref().filter(|_| !self.done)?.stream_id()));
             if let Some(stream) = stream {
                 muxed.give_up(stream.as_u32());
             }
-            muxed.leave(std::mem::take(&mut self.alarm));
+            muxed.leave(seat);
         }
     }
 }

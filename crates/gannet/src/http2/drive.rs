@@ -22,12 +22,15 @@ pub(super) struct Drive {
     sender: SendRequest<Bytes>,
     limit: usize,
     draining: bool,
+    /// The window that the server was told.
+    window: u32,
 }
 
 impl Drive {
     pub(super) fn new(muxed: Arc<Muxed>, pool: Weak<Pool>, place: Place, pings: Option<Pings>) -> Self {
         let sender = muxed.sender.clone();
-        Drive { muxed, pool, place, pings, sender, limit: ASSUMED_STREAMS, draining: false }
+        let window = muxed.window.wanted();
+        Drive { muxed, pool, place, pings, sender, limit: ASSUMED_STREAMS, draining: false, window }
     }
 
     /// Looks whether the server has said something that the pool should know. Never called with the connection
@@ -57,6 +60,11 @@ impl Future for Drive {
         let me = &mut *self;
         let mut conn = me.muxed.lock();
         let Some(open) = conn.as_mut() else { return Poll::Ready(()) };
+        let window = me.muxed.window.wanted();
+        // Refused while the server has not acknowledged the one before: then at the next turn.
+        if window != me.window && open.set_initial_window_size(window).is_ok() {
+            me.window = window;
+        }
         if Pin::new(&mut *open).poll(cx).is_ready() {
             let lost = me.muxed.streams();
             me.muxed.lost.store(lost, Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod fields;
 mod heads;
 mod io;
 mod ping;
+mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -24,13 +25,14 @@ use url::Url;
 use crate::alarm::Alarm;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{self, Place, Pool, Why};
+use crate::pool::{self, Cut, Place, Pool, Why};
 use crate::timings::Opened;
 use drive::Drive;
 pub(crate) use fields::{Target, from_map, request_fields, uri};
 pub(crate) use io::Fault;
 use io::{Heard, ReadAhead};
 use ping::Pings;
+use window::Window;
 
 /// What a server is taken to allow until it says so. No server says just this, so that its SETTINGS are seen to have
 /// come when it changes.
@@ -67,9 +69,17 @@ pub(crate) struct Muxed {
     why: OnceLock<Why>,
     /// The server's SETTINGS have come.
     settled: AtomicBool,
+    pub(crate) window: Window,
     pings: Option<(Duration, Duration)>,
-    /// Timers of requests that are over: each is set only when it fires too early.
-    alarms: Mutex<Vec<Alarm>>,
+    /// Of requests that are over.
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// What one request after another uses on a connection, since both are costly to make: the timer, set anew only when it
+/// fires too early, and the place among those that are cut off when the session's time is over.
+pub(crate) struct Seat {
+    pub(crate) alarm: Alarm,
+    pub(crate) cut: Arc<Cut>,
 }
 
 impl Muxed {
@@ -82,10 +92,11 @@ impl Muxed {
         let heard = Arc::new(Heard::new());
         let io = ReadAhead::new(conn.stream, heard.clone());
         let head = u32::try_from(options.response.max_head).unwrap_or(u32::MAX);
+        let window = Window::new(&options.http);
         let handshake = h2::client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(ASSUMED_STREAMS)
-            .initial_window_size(options.http.stream_window.clamp(1, MAX_WINDOW))
+            .initial_window_size(window.wanted())
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(head)
             .max_send_buffer_size(SEND_BUFFER)
@@ -109,8 +120,9 @@ impl Muxed {
             lost: AtomicUsize::new(0),
             why: OnceLock::new(),
             settled: AtomicBool::new(false),
+            window,
             pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
-            alarms: Mutex::default(),
+            seats: Mutex::default(),
         }))
     }
 
@@ -169,17 +181,20 @@ impl Muxed {
         self.streams.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) -> Alarm {
+    /// Counts one more request under way, and gives it what an earlier one has left.
+    pub(crate) fn enter(&self) -> Option<Seat> {
         self.heard.heads.on_request();
         self.streams.fetch_add(1, Ordering::Relaxed);
-        self.alarms.lock().ok().and_then(|mut alarms| alarms.pop()).unwrap_or_default()
+        self.seats.lock().ok()?.pop()
     }
 
-    pub(crate) fn leave(&self, alarm: Alarm) {
+    /// The request is over.
+    pub(crate) fn leave(&self, seat: Seat) {
         let left = self.streams.fetch_sub(1, Ordering::Relaxed) - 1;
         self.heard.heads.on_end(left);
-        if let Ok(mut alarms) = self.alarms.lock() {
-            alarms.push(alarm);
+        seat.cut.forget();
+        if let Ok(mut seats) = self.seats.lock() {
+            seats.push(seat);
         }
     }
 
@@ -223,6 +238,3 @@ impl Muxed {
         self.conn.lock().expect("invariant: nothing panics while a connection is driven")
     }
 }
-
-/// RFC 9113 §6.9.1: the largest window.
-const MAX_WINDOW: u32 = (1 << 31) - 1;

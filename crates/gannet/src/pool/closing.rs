@@ -37,6 +37,11 @@ impl Cut {
         self.cut.load(Ordering::Acquire)
     }
 
+    /// Nobody waits any more: the task that did is let go of.
+    pub(crate) fn forget(&self) {
+        drop(self.waker.take());
+    }
+
     fn now(&self) {
         self.cut.store(true, Ordering::Release);
         self.waker.wake();

@@ -31,7 +31,8 @@ pub(crate) struct ResponseBody {
     handed_on: u64,
     pub(super) length: Option<u64>,
     pub(super) trailers: Option<Box<Headers>>,
-    /// Why the body cannot be handed on, known from the head; told to who reads it, not to who looks at the status.
+    /// Why the body cannot be handed on, or no further: known from the head, and told to who reads it, not to who looks
+    /// at the status; or met behind bytes that went first.
     refused: Option<Error>,
     failed: bool,
     /// The caller has begun to take it in pieces.
@@ -172,6 +173,11 @@ impl ResponseBody {
             self.at_hand = Vec::new();
         }
         Poll::Ready(result)
+    }
+
+    /// An error that came behind bytes which are handed on first.
+    pub(super) fn fail_next(&mut self, error: Error) {
+        (self.failed, self.refused) = (false, Some(error));
     }
 
     fn poll_wire(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {

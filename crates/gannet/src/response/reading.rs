@@ -17,6 +17,8 @@ use crate::trace::Event;
 
 /// The most that is reserved at once on the word of a Content-Length.
 const MAX_RESERVE: u64 = 1 << 20;
+/// A chunk of this size is handed on without a look whether more is at hand.
+const FULL_CHUNK: usize = 64 << 10;
 
 impl Response {
     /// The whole body, decoded from its content codings.
@@ -61,7 +63,8 @@ impl Response {
         })
     }
 
-    /// The next piece of the body, decoded; `None` at its end. Dropping the future loses nothing.
+    /// The next piece of the body, decoded: what is at hand, some 64 KiB of it at the most. `None` at its end. Dropping
+    /// the future loses nothing.
     ///
     /// # Errors
     /// As [`Response::bytes`].
@@ -102,6 +105,20 @@ impl Response {
         self.body.begun = true;
         let mut out = Vec::new();
         let more = ready!(self.poll_into(cx, &mut out))?;
+        // What is at hand goes along: a frame of HTTP/2 or a record of TLS is little for a write to a file.
+        while more && out.len() < FULL_CHUNK {
+            let good = out.len();
+            match self.poll_into(cx, &mut out) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Err(error)) => {
+                    // Of what is too large nothing more is handed on.
+                    out.truncate(good);
+                    self.body.fail_next(error);
+                    break;
+                }
+                Poll::Ready(Ok(false)) | Poll::Pending => break,
+            }
+        }
         Poll::Ready(Ok(more.then(|| Bytes::from(out))))
     }
 

@@ -292,6 +292,36 @@ async fn an_unread_body_holds_up_no_other_and_no_more_than_its_window() {
 }
 
 #[tokio::test]
+async fn a_window_grows_with_a_body_that_is_read_as_it_comes_and_no_further_than_its_largest() {
+    let head = frames::headers(1, 0, &[(":status", "200")]);
+    let data = |length| frames::data(1, 0, vec![b'x'; length]);
+    let acknowledged = frames::frame(frames::SETTINGS, 1, 0, &[]);
+    let script = asked(&[]).send(head).send(data(900)).expect_frame(frames::WINDOW_UPDATE);
+    let script = script.send(data(1_000)).expect_frame(frames::WINDOW_UPDATE).send(acknowledged);
+    let script = script.send(data(3_000)).expect_frame(frames::WINDOW_UPDATE).send(data(3_000));
+    let script = script.expect_frame(frames::WINDOW_UPDATE).send(frames::data(1, frames::END_STREAM, "end")).hang();
+    let server = serve([script]).await;
+    let session = speaking(|options| {
+        (options.http.stream_window, options.http.stream_window_max) = (1_000, 3_000);
+    });
+    let response = in_time(session.get(server.url("/")).send()).await.unwrap();
+    assert_eq!(in_time(response.bytes()).await.unwrap().len(), 7_903);
+    assert_eq!(windows_told(&server.received()[0]), [1_000, 3_000]);
+}
+
+/// What a client's SETTINGS said of the initial window, one after another.
+fn windows_told(received: &[u8]) -> Vec<u32> {
+    let settings = frames_in(received).into_iter().filter(|(kind, ..)| *kind == frames::SETTINGS);
+    let values = settings.flat_map(|(.., payload)| {
+        let value = |entry: &[u8]| {
+            (u16::from_be_bytes([entry[0], entry[1]]), u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]))
+        };
+        payload.chunks_exact(6).map(value).collect::<Vec<_>>()
+    });
+    values.filter(|(name, _)| *name == frames::INITIAL_WINDOW_SIZE).map(|(_, value)| value).collect()
+}
+
+#[tokio::test]
 async fn idle_connections_expire_make_room_and_are_closed_with_the_session() {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let (one, two) = (origin().await, origin().await);
