@@ -11,7 +11,7 @@ use gannet::{
 };
 
 use crate::args::values::{self, TimeLimit};
-use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
+use crate::args::{DecodeArgs, FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
 use crate::exit::usage;
 use crate::who;
 
@@ -52,12 +52,18 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// A session with these options.
+/// A session with these options, whose names are looked up as the network's say.
 ///
 /// # Errors
 /// Usage: an option that cannot be used as it stands.
-pub(crate) fn open(options: Options) -> anyhow::Result<Session> {
-    Session::new(options).map_err(|error| match error.kind() {
+pub(crate) fn open(options: Options, network: &NetworkArgs) -> anyhow::Result<Session> {
+    let resolver = connect::resolver(&network.connect)?;
+    let builder = Session::builder(options);
+    let session = match resolver {
+        Some(resolver) => builder.resolver(resolver).build(),
+        None => builder.build(),
+    };
+    session.map_err(|error| match error.kind() {
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
         ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),
@@ -108,10 +114,17 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
     let default = Timeouts::default();
     let chosen = |arg: Option<TimeLimit>, default| arg.map_or(default, |limit| limit.0);
     Timeouts {
+        dns: chosen(args.dns_timeout, default.dns),
         connect: chosen(args.timeout_connect, default.connect),
         read: chosen(args.timeout_read, default.read),
         ..default
     }
+}
+
+/// How far bodies are undone.
+pub(crate) fn decode(args: &DecodeArgs, options: &mut Options) {
+    options.decode.enabled = !args.no_decode;
+    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
 }
 
 fn version(args: &NetworkArgs) -> HttpVersion {

@@ -67,6 +67,8 @@ pub use progress::Progress;
 pub use redact::RedactedUrl;
 pub use request::{IntoUrl, Request, RequestBuilder};
 pub use resolve::{Answer, Resolve, Resolving};
+#[cfg(feature = "hickory")]
+pub use resolve::{Hickory, HickoryOptions};
 pub use response::{Chunks, Events, Link, Redirected, Response, ResponseLines};
 pub use session::{Session, SessionBuilder};
 pub use timings::Timings;

@@ -31,7 +31,7 @@ pub struct Options {
     /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
     #[serde(skip_serializing, deserialize_with = "headers_from_map")]
     pub headers: Headers,
-    /// The four timeouts.
+    /// The timeouts.
     pub timeouts: Timeouts,
     /// Open sockets.
     pub connections: Connections,

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use gannet_core::auth::basic;
-use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, TunnelError};
+use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, ProxyUrlError, TunnelError};
 use gannet_core::{ErrorKind, Headers, Phase};
 
 use crate::error::{Error, Result};
@@ -34,6 +34,17 @@ pub(crate) struct ProxyServer {
 pub(crate) enum OwnProxy {
     Direct,
     Through(Arc<ProxyServer>),
+}
+
+impl OwnProxy {
+    /// The proxy of this URL, with the credentials that stand in it.
+    ///
+    /// # Errors
+    /// Kind `request`: no proxy's URL.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let url: ProxyUrl = url.parse().map_err(|error: ProxyUrlError| Error::request(error.to_string()))?;
+        Ok(OwnProxy::Through(Arc::new(ProxyServer::new(url, None, &Headers::new())?)))
+    }
 }
 
 pub(crate) type Proxies = ProxyRules<Arc<ProxyServer>>;

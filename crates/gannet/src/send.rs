@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use gannet_core::auth::basic;
 use gannet_core::h1::{
-    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader, Version,
 };
 use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
@@ -203,8 +203,9 @@ impl Sending<'_> {
             let failed = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
                     Ok(head) => {
-                        let (status, version) = (head.status, head.version);
-                        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
+                        let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
+                        let headers = ShownHeaders(&head.headers);
+                        self.tell(&Event::HeadReceived { status, reason, version, headers });
                         let unspent = exchange.reclaim(&mut self.request.body.kind);
                         if self.repeats_without_expect(status, unspent) {
                             continue;
@@ -334,7 +335,7 @@ impl Sending<'_> {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
-                    let conn = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()).await?;
+                    let conn = self.session.open(url, via, &self.timeouts, self.tracer.clone()).await?;
                     self.session.speak(conn, url).await
                 } => opened,
             }
@@ -432,7 +433,17 @@ impl Sending<'_> {
                 body,
             },
         );
+        if self.tracer.is_some() {
+            let defaults = (!block.is_empty()).then_some(&self.session.defaults);
+            self.tell_head(Version::Http11, &trace::http1_fields(url, &headers, defaults, body)?);
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn tell_head(&self, version: Version, headers: &Headers) {
+        let (method, url, headers) = (&self.request.method, ShownUrl(&self.request.url), ShownHeaders(headers));
+        self.tell(&Event::Sending { version, method, url, whole: self.forwarder().is_some(), headers });
     }
 
     fn http2_head(&self, muxed: &Muxed) -> Result<http::Request<()>> {
@@ -450,6 +461,9 @@ impl Sending<'_> {
             http2::uri(&self.request.url, muxed.is_https(), muxed.authority(), headers.get_bytes("host"))?;
         *head.version_mut() = http::Version::HTTP_2;
         *head.headers_mut() = all;
+        if self.tracer.is_some() {
+            self.tell_head(Version::Http2, &trace::http2_fields(&head)?);
+        }
         Ok(head)
     }
 
@@ -672,19 +686,19 @@ impl From<Error> for Failed {
 }
 
 impl Inner {
-    /// A new connection. `limit` is the time for it.
+    /// A new connection. `limits` are the times for it.
     async fn open(
         &self,
         url: &Url,
         via: Option<&ProxyServer>,
-        limit: Option<Duration>,
+        limits: &Timeouts,
         tracer: Option<Arc<Tracer>>,
     ) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, via, limit, &mut steps).await {
+        match self.connector.connect(url, via, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, via, limit, &mut steps).await
+                self.connector.connect(url, via, limits, &mut steps).await
             }
             result => result,
         }

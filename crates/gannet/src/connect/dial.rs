@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -97,10 +98,11 @@ impl Dialer {
 }
 
 impl Dialing<'_> {
-    /// Returns when the lookup is being made, no longer queued: a wait of our own making.
-    pub(super) async fn queued(&mut self) {
+    /// Returns when the lookup is being made, no longer queued, which is a wait of our own making; from then on it may
+    /// take as long as `limit`.
+    pub(super) async fn queued(&mut self, limit: Option<Duration>) {
         if let Route::Name(lookup) = &mut self.route {
-            lookup.started().await;
+            lookup.started(limit).await;
         }
     }
 

@@ -11,8 +11,8 @@ mod stream;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -64,18 +64,19 @@ impl Connector {
     pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
         let tls = TlsSetup::new(&options.tls, options.http.version)?;
         // What is said to a proxy is HTTP/1.1.
-        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
+        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)
+            .map_err(|error| Error::request(format!("proxy.{}", error.message())))?;
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls, version: options.http.version })
     }
 
-    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
-    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
-    /// each step.
+    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limits.connect` bounds
+    /// lookup, TCP, a proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver;
+    /// `limits.dns` each lookup alone. `progress` is told of each step.
     pub(crate) async fn connect(
         &self,
         url: &Url,
         via: Option<&ProxyServer>,
-        limit: Option<Duration>,
+        limits: &Timeouts,
         progress: &mut Steps,
     ) -> Result<Conn> {
         let target = Target::of(url)?;
@@ -86,10 +87,10 @@ impl Connector {
         }
         let reached = via.map(ProxyServer::target);
         let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
-        dialing.queued().await;
+        dialing.queued(limits.dns).await;
         let mut lookup = via.filter(|proxy| proxy.wants_addresses()).map(|_| self.dialer.dial(&target, progress));
         if let Some(lookup) = &mut lookup {
-            lookup.queued().await;
+            lookup.queued(limits.dns).await;
         }
         let mut phase = Phase::Dns;
         let steps = async {
@@ -109,7 +110,7 @@ impl Connector {
             progress.on_secured();
             Ok(Conn::new(stream, progress.finish()))
         };
-        let Some(limit) = limit else {
+        let Some(limit) = limits.connect else {
             return steps.await;
         };
         match timeout_at(later(Instant::now(), limit), steps).await {

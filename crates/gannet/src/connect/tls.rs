@@ -3,9 +3,6 @@
 //! a resumed handshake for what the first one verified). Made at the first https request: plain sessions never pay
 //! for it.
 
-//! TLS by rustls: the machine's own verifier, or a session's own roots beside it; one configuration per session,
-//! so that its resumption cache is shared. Made at the first https request: plain sessions never pay for it.
-
 use std::sync::{Arc, OnceLock};
 
 use gannet_core::{ErrorKind, Phase};

@@ -5,17 +5,14 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gannet_core::Headers;
 use gannet_core::auth::{Credentials, Scheme};
-use gannet_core::proxy::{ProxyUrl, ProxyUrlError};
 use gannet_core::redirect::RedirectPolicy;
 use gannet_core::timeout::Timeouts;
 
 use super::{RequestBuilder, Transfer};
-use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::middleware::Middleware;
-use crate::proxy::{OwnProxy, ProxyServer};
+use crate::proxy::OwnProxy;
 use crate::session::Session;
 use crate::trace::RequestTrace;
 
@@ -92,9 +89,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// exceptions. Credentials stand in the URL; those of the session, and its fields for proxies, are not told to it.
     pub fn proxy(self, url: &str) -> Self {
         self.change(|request| {
-            let url: ProxyUrl = url.parse().map_err(|error: ProxyUrlError| Error::request(error.to_string()))?;
-            let server = ProxyServer::new(url, None, &Headers::new())?;
-            request.own.proxy = Some(OwnProxy::Through(Arc::new(server)));
+            request.own.proxy = Some(OwnProxy::parse(url)?);
             Ok(())
         })
     }

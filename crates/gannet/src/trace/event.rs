@@ -72,6 +72,20 @@ pub enum Event<'a> {
         /// How many requests it has carried before.
         served: u32,
     },
+    /// A head is about to be sent, with all that the session adds to the request: the first one, and that of every
+    /// redirect and retry.
+    Sending {
+        /// The protocol version.
+        version: Version,
+        /// The method.
+        method: &'a Method,
+        /// What is asked for.
+        url: ShownUrl<'a>,
+        /// The URL stands whole in the request line: a proxy passes the request on (RFC 9112 §3.2.2).
+        whole: bool,
+        /// The fields, Host among them, in the order of the wire.
+        headers: ShownHeaders<'a>,
+    },
     /// The request's head is with the kernel.
     HeadSent {
         /// Its length in bytes.
@@ -86,6 +100,8 @@ pub enum Event<'a> {
     HeadReceived {
         /// The status.
         status: StatusCode,
+        /// The text behind it, where it is not the usual one.
+        reason: Option<&'a str>,
         /// The protocol version.
         version: Version,
         /// The fields.

@@ -17,6 +17,8 @@ mod expecting;
 mod faults;
 mod fields;
 mod guard;
+#[cfg(feature = "hickory")]
+mod hickory;
 mod http2;
 mod middlewares;
 mod pool;
