@@ -101,7 +101,7 @@ fn a_silent_server_is_asked_by_a_ping_whether_it_is_still_there() {
         (ScriptedServer::start_blocking([begun().expect_frame(frames::PING).close()]).unwrap(), Place::new());
     let (file, out) = (place.file("urls.txt", &server.url("/")), place.path("out.jsonl"));
     let more = ["-o", out.to_str().unwrap(), "--retries", "0"];
-    gannet([&["fetch", &file], &asking[..], &more[..]].concat()).assert_code(1);
+    gannet([&["fetch", &file], &asking[..], &more[..]].concat()).assert_code(3);
     assert_eq!(rows_in(&out)[0]["error"]["kind"], "connection", "{:?}", rows_in(&out));
     gannet(["get", &server.url("/"), "--http1.1", "--http2-ping-interval", "1"]).assert_code(2);
 }
