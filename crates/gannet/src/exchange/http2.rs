@@ -298,7 +298,7 @@ impl Http2 {
 
     /// The connection takes no further request; those under way go on.
     pub(crate) fn retire(&self) {
-        self.lease.retire();
+        self.lease.retire(Why::Ended);
     }
 
     /// Ends the exchange: the place on the connection is free for another.

@@ -169,6 +169,7 @@ impl Pool {
                 return Some((key, muxed));
             }
             // The stream that was taken is none: the connection is closed behind the last of the others.
+            muxed.ends_because(Why::Expired);
             let _ = state.queues.retire(id, key);
             if state.queues.on_stream_end(id, key, false, now).is_some() {
                 // Under the lock, which is rare: before its slot is used.
@@ -265,11 +266,12 @@ impl Pool {
         waiting
     }
 
-    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key, born: Instant) {
+    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key, muxed: &Muxed) {
         let now = Instant::now();
         let mut state = self.lock();
-        if self.is_too_old(born, now) {
+        if self.is_too_old(muxed.born(), now) {
             // None of those who wait gets it.
+            muxed.ends_because(Why::Expired);
             let _ = state.queues.retire(origin, key);
         }
         let keep = !state.closed && !self.idle_for.is_zero();
