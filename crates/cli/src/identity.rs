@@ -93,6 +93,7 @@ const FREE: &[&str] = &[
     "hedge",
     "http1.1",
     "http2",
+    "http2-ping-interval",
     "http2-prior-knowledge",
     "insecure",
     "interface",

@@ -19,6 +19,7 @@ use crate::who;
 pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
     options.http.version = version(network);
+    options.http.ping_interval = network.http2_ping_interval;
     options.tls.danger.accept_invalid_certs = network.insecure;
     for path in &network.cacert {
         options.tls.extra_roots.push(certificates(path, "--cacert")?);

@@ -162,14 +162,16 @@ pub enum HttpVersion {
     Auto,
     /// `http1`: HTTP/1.1 only.
     Http1,
-    /// `http2-prior-knowledge`: HTTP/2 only, over http too, without asking (RFC 9113 §3.3).
+    /// `http2-prior-knowledge`: HTTP/2 only, over http too, without asking (RFC 9113 §3.3). An `http` or `https` proxy
+    /// is asked for a tunnel (CONNECT) for http too, as what is sent to a proxy itself is HTTP/1.1.
     #[serde(rename = "http2-prior-knowledge")]
     Http2PriorKnowledge,
 }
 
 /// The proxy that requests go through. For each hop of a redirect it is chosen anew.
 ///
-/// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others
+/// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others,
+/// and where HTTP/2 alone is spoken ([`HttpVersion::Http2PriorKnowledge`]) those for http too,
 /// go through a tunnel (CONNECT, SOCKS) that the proxy sees nothing of but the host's name and port.
 /// [`crate::RequestBuilder::proxy`] and [`crate::RequestBuilder::no_proxy`] say otherwise for one request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
 use crate::http2::{self, Muxed};
 use crate::options::HttpVersion;
-use crate::pool::{Between, Checkout, Conn, Lease};
+use crate::pool::{Between, Checkout, Conn, Lease, Waiting};
 use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
@@ -252,51 +252,83 @@ impl Sending<'_> {
 
     /// The proxy that this hop's request is sent to itself, in absolute form.
     fn forwarder(&self) -> Option<&ProxyServer> {
-        self.via.as_deref().filter(|proxy| proxy.is_forwarding(&self.request.url))
+        let (is_https, version) = (self.request.url.scheme() == "https", self.session.options.http.version);
+        self.via.as_deref().filter(|proxy| proxy.is_forwarding(is_https, version))
     }
 
     /// A connection, reused or new.
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
-        let url = &self.request.url;
-        let pool = &self.session.pool;
-        let (via, forwarded) = (self.via.as_deref(), self.forwarder().is_some());
-        let shares = self.session.may_share(url, forwarded);
-        let mut lease = loop {
-            let waiting = match pool.checkout(&pool_name(url, via), shares) {
-                Checkout::Now(lease) => break lease,
-                Checkout::Closed => return Err(Error::closed()),
-                Checkout::Wait(waiting) => waiting,
+        let mut lease = match self.checkout()? {
+            Ok(lease) => lease,
+            Err(waiting) => self.turn(waiting, None).await?,
+        };
+        loop {
+            if is_fit(&mut lease, again, fresh_only).await {
+                return Ok(lease);
+            }
+            let error = match self.connect().await {
+                Ok(Spoken::Http1(conn)) => {
+                    lease.fill(conn);
+                    return Ok(lease);
+                }
+                Ok(Spoken::Http2(muxed)) => {
+                    lease.share(muxed);
+                    return Ok(lease);
+                }
+                Err(error) => error,
             };
+            // Others of its host may be on a connection that will have room.
+            match lease.connect_failed() {
+                Some(waiting) if may_wait_after(error.kind()) => lease = self.turn(waiting, Some(error)).await?,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn checkout(&self) -> Result<Result<Lease, Waiting>> {
+        let origin = &self.request.url[..Position::AfterPort];
+        // Without userinfo the origin stands in the URL as it is.
+        let name = match self.via.as_deref() {
+            None => Cow::Borrowed(origin),
+            Some(proxy) => Cow::Owned(proxy.pool_name(origin, self.forwarder().is_some())),
+        };
+        match self.session.pool.checkout(&name, self.session.may_share(&self.request.url)) {
+            Checkout::Now(lease) => Ok(Ok(lease)),
+            Checkout::Wait(waiting) => Ok(Err(waiting)),
+            Checkout::Closed => Err(Error::closed()),
+        }
+    }
+
+    /// Waits in line. Who waits in vain is told the error that came before.
+    async fn turn(&mut self, mut waiting: Waiting, mut after: Option<Error>) -> Result<Lease> {
+        let pool = &self.session.pool;
+        loop {
             self.tell(&Event::QueueStart);
             let since = Instant::now();
             let turn = Box::pin(async { Ok(waiting.turn().await) });
-            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await;
+            let lease = match (lease, after.take()) {
+                (Ok(lease), _) => lease,
+                (Err(timeout), Some(after)) => return Err(timeout.with_source(after)),
+                (Err(timeout), None) => return Err(timeout),
+            };
             self.marks.queued += since.elapsed();
             self.tell(&Event::QueueEnd { waited: self.marks.queued });
             match lease {
-                Some(lease) => break lease,
+                Some(lease) => return Ok(lease),
                 // Turned away as all who wait are when the session is closed, but it began before.
                 None if self.held.is_some() && pool.closing.is_held() => {}
                 None => return Err(Error::closed()),
             }
-        };
-        if let Some(muxed) = lease.muxed() {
-            if !again && muxed.streams() == 0 {
-                // As below: what the server said meanwhile is heard first. The first turn wakes the connection's task,
-                // in the second it has run.
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            }
-            return Ok(lease);
-        }
-        if let Some(conn) = lease.conn() {
-            // What cannot be sent twice must not meet a connection that the server has closed already.
-            if fresh_only || !(again || conn.stream.is_quiet_now()) {
-                lease.discard();
-            } else {
-                return Ok(lease);
+            match self.checkout()? {
+                Ok(lease) => return Ok(lease),
+                Err(next) => waiting = next,
             }
         }
+    }
+
+    async fn connect(&mut self) -> Result<Spoken> {
+        let (url, pool, via) = (&self.request.url, &self.session.pool, self.via.as_deref());
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
             tokio::select! {
@@ -304,19 +336,11 @@ impl Sending<'_> {
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
                     let conn = self.session.open(url, via, &self.timeouts, self.tracer.clone()).await?;
-                    self.session.speak(conn, url, forwarded).await
+                    self.session.speak(conn, url).await
                 } => opened,
             }
         });
-        match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
-            Ok(Spoken::Http1(conn)) => lease.fill(conn),
-            Ok(Spoken::Http2(muxed)) => lease.share(muxed),
-            Err(error) => {
-                lease.connect_failed();
-                return Err(error);
-            }
-        }
-        Ok(lease)
+        within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await
     }
 
     /// What is known of the connection; whether it was used before.
@@ -601,6 +625,32 @@ impl Sending<'_> {
     }
 }
 
+/// Whether the request can be sent on what the lease holds; if not, it is the right to open a connection.
+async fn is_fit(lease: &mut Lease, again: bool, fresh_only: bool) -> bool {
+    if let Some(muxed) = lease.muxed() {
+        if !again && muxed.streams() == 0 {
+            // As below: what the server said meanwhile is heard first. The first turn wakes the connection's task,
+            // in the second it has run.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+        return true;
+    }
+    let Some(conn) = lease.conn() else { return false };
+    // What cannot be sent twice must not meet a connection that the server has closed already.
+    if !fresh_only && (again || conn.stream.is_quiet_now()) {
+        return true;
+    }
+    lease.discard();
+    false
+}
+
+/// Whether room on another connection helps where one could not be opened.
+fn may_wait_after(error: ErrorKind) -> bool {
+    use ErrorKind::{Connect, Dns, Proxy, Resources, TimeoutConnect, Tls};
+    matches!(error, Dns | Connect | Tls | Proxy | Resources | TimeoutConnect)
+}
+
 /// Bounds a wait by a timeout of its own and by `total`.
 pub(crate) async fn within<T>(
     total: Option<(Instant, Duration)>,
@@ -619,16 +669,6 @@ pub(crate) async fn within<T>(
     match timeout_at(at, wait).await {
         Ok(result) => result,
         Err(_) => Err(Error::timeout(kind, phase, limit)),
-    }
-}
-
-/// The pool's key of a URL, and of the proxy it is asked through. Without userinfo the origin stands in the URL as
-/// it is.
-fn pool_name<'a>(url: &'a Url, via: Option<&ProxyServer>) -> Cow<'a, str> {
-    let origin = &url[..Position::AfterPort];
-    match via {
-        None => Cow::Borrowed(origin),
-        Some(proxy) => Cow::Owned(proxy.pool_name(origin, url)),
     }
 }
 
@@ -664,21 +704,20 @@ impl Inner {
         }
     }
 
-    /// Whether a connection to this URL's origin may turn out to be one that many requests share. What a proxy
-    /// forwards is HTTP/1.1.
-    fn may_share(&self, url: &Url, forwarded: bool) -> bool {
+    /// Whether a connection to this URL's origin may turn out to be one that many requests share.
+    fn may_share(&self, url: &Url) -> bool {
         match self.options.http.version {
             HttpVersion::Auto => url.scheme() == "https",
             HttpVersion::Http1 => false,
-            HttpVersion::Http2PriorKnowledge => !forwarded,
+            HttpVersion::Http2PriorKnowledge => true,
         }
     }
 
-    async fn speak(&self, conn: Conn, url: &Url, forwarded: bool) -> Result<Spoken> {
+    async fn speak(&self, conn: Conn, url: &Url) -> Result<Spoken> {
         let is_http2 = match self.options.http.version {
             HttpVersion::Auto => url.scheme() == "https" && conn.stream.speaks_http2(),
             HttpVersion::Http1 => false,
-            HttpVersion::Http2PriorKnowledge => !forwarded,
+            HttpVersion::Http2PriorKnowledge => true,
         };
         match is_http2 {
             true => Ok(Spoken::Http2(Muxed::open(conn, url, &self.options).await?)),

@@ -107,6 +107,11 @@ pub(crate) struct NetworkArgs {
     #[arg(long, conflicts_with_all = ["http1", "http2"])]
     pub(crate) http2_prior_knowledge: bool,
 
+    /// Where nothing comes on a connection of HTTP/2 that carries requests, ask after so long whether the server is
+    /// still there; without an answer in 20 s the requests fail [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with = "http1")]
+    pub(crate) http2_ping_interval: Option<Duration>,
+
     /// Accept any certificate: anyone on the way can read and change everything
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,

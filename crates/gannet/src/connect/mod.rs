@@ -36,6 +36,7 @@ pub(crate) struct Connector {
     tls: TlsSetup,
     /// For proxies that are spoken to inside TLS.
     proxy_tls: TlsSetup,
+    version: HttpVersion,
 }
 
 /// Where a URL leads to, and how one speaks there.
@@ -65,7 +66,7 @@ impl Connector {
         // What is said to a proxy is HTTP/1.1.
         let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)
             .map_err(|error| Error::request(format!("proxy.{}", error.message())))?;
-        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
+        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls, version: options.http.version })
     }
 
     /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limits.connect` bounds

@@ -49,6 +49,9 @@ impl Connector {
         let Through { proxy, target, dialing, lookup } = through;
         let Some(lookup) = lookup else {
             let stream = self.dialed(dialing, proxy, phase, progress).await?;
+            if proxy.is_forwarding(target.tls, self.version) {
+                return Ok(stream);
+            }
             let tunnel = tunnel(stream, proxy, target, &target.host, phase).await?;
             return tunnel.map_err(|error| proxy.refused(error));
         };
@@ -90,7 +93,7 @@ impl Connector {
     }
 }
 
-/// The tunnel to this host, unless the proxy forwards requests itself.
+/// The tunnel to this host.
 async fn tunnel(
     mut stream: Stream,
     proxy: &ProxyServer,
@@ -99,9 +102,6 @@ async fn tunnel(
     phase: &mut Phase,
 ) -> Result<Result<Stream, TunnelError>> {
     let scheme = proxy.url().scheme();
-    if scheme.is_http() && !target.tls {
-        return Ok(Ok(stream));
-    }
     *phase = Phase::Tunnel;
     let to = proxy::Target { host: host.clone(), port: target.port };
     let handshake =

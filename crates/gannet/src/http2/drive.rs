@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::client::SendRequest;
 
+use super::io::Fault;
 use super::ping::Pings;
 use super::{ASSUMED_STREAMS, Muxed};
-use crate::pool::{Place, Pool};
+use crate::pool::{Place, Pool, Why};
 
 pub(super) struct Drive {
     muxed: Arc<Muxed>,
@@ -65,7 +66,13 @@ impl Future for Drive {
             me.window = window;
         }
         if Pin::new(&mut *open).poll(cx).is_ready() {
-            me.muxed.lost.store(me.muxed.streams(), Ordering::Relaxed);
+            let lost = me.muxed.streams();
+            me.muxed.lost.store(lost, Ordering::Relaxed);
+            me.muxed.ends_because(match lost {
+                _ if me.muxed.heard.is_going_away() => Why::Ended,
+                0 => Why::Stale,
+                _ => Why::Failed,
+            });
             return Poll::Ready(());
         }
         let limit = open.max_concurrent_send_streams();
@@ -74,7 +81,8 @@ impl Future for Drive {
         if let Some(pings) = &mut me.pings
             && pings.poll(cx, me.muxed.heard.at(), me.muxed.streams() > 0).is_ready()
         {
-            me.muxed.unanswered_ping.store(true, Ordering::Relaxed);
+            me.muxed.heard.blame(Fault::Silent);
+            me.muxed.ends_because(Why::Failed);
             return Poll::Ready(());
         }
         Poll::Pending

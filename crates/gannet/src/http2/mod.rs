@@ -6,6 +6,7 @@
 
 mod drive;
 mod fields;
+mod heads;
 mod io;
 mod ping;
 mod window;
@@ -24,10 +25,11 @@ use url::Url;
 use crate::alarm::Alarm;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{self, Cut, Place, Pool};
+use crate::pool::{self, Cut, Place, Pool, Why};
 use crate::timings::Opened;
 use drive::Drive;
 pub(crate) use fields::{Target, from_map, request_fields, uri};
+pub(crate) use io::Fault;
 use io::{Heard, ReadAhead};
 use ping::Pings;
 use window::Window;
@@ -63,11 +65,12 @@ pub(crate) struct Muxed {
     served: AtomicU32,
     /// How many requests it carried when it broke.
     lost: AtomicUsize,
+    /// Why it is closed, where it was not just used up.
+    why: OnceLock<Why>,
     /// The server's SETTINGS have come.
     settled: AtomicBool,
     pub(crate) window: Window,
     pings: Option<(Duration, Duration)>,
-    unanswered_ping: AtomicBool,
     /// Of requests that are over.
     seats: Mutex<Vec<Seat>>,
 }
@@ -115,10 +118,10 @@ impl Muxed {
             streams: AtomicUsize::new(0),
             served: AtomicU32::new(0),
             lost: AtomicUsize::new(0),
+            why: OnceLock::new(),
             settled: AtomicBool::new(false),
             window,
             pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
-            unanswered_ping: AtomicBool::new(false),
             seats: Mutex::default(),
         }))
     }
@@ -180,13 +183,15 @@ impl Muxed {
 
     /// Counts one more request under way, and gives it what an earlier one has left.
     pub(crate) fn enter(&self) -> Option<Seat> {
+        self.heard.heads.on_request();
         self.streams.fetch_add(1, Ordering::Relaxed);
         self.seats.lock().ok()?.pop()
     }
 
     /// The request is over.
     pub(crate) fn leave(&self, seat: Seat) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
+        let left = self.streams.fetch_sub(1, Ordering::Relaxed) - 1;
+        self.heard.heads.on_end(left);
         seat.cut.forget();
         if let Ok(mut seats) = self.seats.lock() {
             seats.push(seat);
@@ -204,9 +209,29 @@ impl Muxed {
         !self.settled.load(Ordering::Relaxed) || self.lost.load(Ordering::Relaxed).max(self.streams()) <= 1
     }
 
-    /// Whether it was given up because a ping was not answered.
-    pub(crate) fn has_unanswered_ping(&self) -> bool {
-        self.unanswered_ping.load(Ordering::Relaxed)
+    /// The first reason counts.
+    pub(crate) fn ends_because(&self, why: Why) {
+        let _ = self.why.set(why);
+    }
+
+    /// Why it is closed, for the counters.
+    pub(crate) fn why(&self) -> Why {
+        self.why.get().copied().unwrap_or(Why::Ended)
+    }
+
+    /// A request has taken an interim response.
+    pub(crate) fn on_interim(&self) {
+        self.heard.heads.on_taken();
+    }
+
+    /// The request on this stream ends before its response is whole.
+    pub(crate) fn give_up(&self, stream: u32) {
+        self.heard.heads.on_given_up(stream);
+    }
+
+    /// Why it ended, where that is more than a broken connection.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.heard.fault()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<Conn>>> {

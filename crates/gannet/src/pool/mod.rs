@@ -68,6 +68,8 @@ pub(crate) struct Pool {
 struct State {
     queues: Queues<Conn, oneshot::Sender<Lease>, Arc<Muxed>>,
     reaper: Option<AbortHandle>,
+    /// Lets connections be tried again that could not be opened.
+    lifting: Option<AbortHandle>,
     closed: bool,
 }
 
@@ -83,7 +85,7 @@ pub(crate) enum Checkout {
 impl Pool {
     pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
         let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
-        let state = Mutex::new(State { queues, reaper: None, closed: false });
+        let state = Mutex::new(State { queues, reaper: None, lifting: None, closed: false });
         let (counters, closing) = (Arc::default(), Closing::default());
         Arc::new(Pool { state, idle_for, counters, closing })
     }
@@ -118,11 +120,12 @@ impl Pool {
             return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
         }
         if let Some(evicted) = state.queues.open(id) {
+            let place = state.queues.take_place();
             drop(state);
             drop(stale);
             self.counters.on_closed(Why::Evicted, evicted.iter().len());
             close_all(evicted);
-            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, failed: false }));
+            return Checkout::Now(self.lease(id, Held::Slot { leads: shares, place }));
         }
         let (sender, receiver) = oneshot::channel();
         let ticket = state.queues.wait(id, sender);
@@ -195,10 +198,26 @@ impl Pool {
     }
 
     /// A slot was given up before there was a connection in it.
-    fn unopened(self: &Arc<Self>, origin: OriginId, failed: bool) {
+    fn unopened(self: &Arc<Self>, origin: OriginId) {
         let mut state = self.lock();
-        state.queues.on_unopened(origin, failed);
+        state.queues.on_unopened(origin, false);
         self.serve(state);
+    }
+
+    /// As [`Pool::unopened`], by the server's fault: a place in the line where there is a connection to wait for.
+    fn unopened_by_fault(self: &Arc<Self>, origin: OriginId, place: u64) -> Option<Waiting> {
+        let mut state = self.lock();
+        let waits = state.queues.on_unopened(origin, true) && (!state.closed || self.closing.is_held());
+        let waiting = waits.then(|| {
+            let (sender, receiver) = oneshot::channel();
+            let ticket = state.queues.wait_at(origin, place, sender);
+            Waiting { receiver: Some(receiver), pool: self.clone(), ticket }
+        });
+        if waits {
+            self.ensure_lifting(&mut state);
+        }
+        self.serve(state);
+        waiting
     }
 
     fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key) {
@@ -242,7 +261,7 @@ impl Pool {
     fn serve_closing(self: &Arc<Self>, state: MutexGuard<'_, State>, gone: Option<Closed<Conn, Arc<Muxed>>>) {
         if let Some(Closed::Shared(muxed)) = &gone {
             muxed.disconnect();
-            let why = if state.closed { Why::SessionClosed } else { Why::Ended };
+            let why = if state.closed { Why::SessionClosed } else { muxed.why() };
             self.counters.on_closed(why, 1);
         }
         self.serve(state);
@@ -261,7 +280,8 @@ impl Pool {
                 }
             }
             let held = match grant {
-                Grant::Open => Held::Slot { leads: state.queues.shares(origin), failed: false },
+                // Whoever gets it knows the place.
+                Grant::Open => Held::Slot { leads: state.queues.shares(origin), place: 0 },
                 Grant::Conn(conn) => Held::Conn(conn),
                 Grant::Stream(key, muxed) => Held::Stream { key, muxed },
             };

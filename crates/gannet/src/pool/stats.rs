@@ -29,7 +29,7 @@ pub struct HostStats {
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,
-    /// Those of them that carry no request; of HTTP/1.1 only.
+    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one that is not idle.
     pub idle: usize,
     /// Requests that wait for a connection to it.
     pub waiting: usize,

@@ -6,24 +6,24 @@ use gannet::{ErrorKind, Phase, Session};
 use super::resolving::{Answers, resolving};
 use super::*;
 
-fn guarded(options: &mut Options) {
+pub(super) fn guarded(options: &mut Options) {
     options.guard.deny_private = true;
     options.guard.allow = vec!["127.0.0.1".parse().unwrap()];
     options.tls.danger.accept_invalid_certs = true;
     options.connections.idle = Duration::ZERO;
 }
 
-async fn two_hosts() -> Origin {
+pub(super) async fn two_hosts() -> Origin {
     Origin::builder().listen("127.0.0.1:0").also_listen("127.0.0.2:0").https(true).start().await.unwrap()
 }
 
 /// Connections that came to 127.0.0.2.
-fn reached(origin: &Origin) -> u64 {
+pub(super) fn reached(origin: &Origin) -> u64 {
     let hosts = origin.stats().hosts;
     hosts.iter().filter(|(name, _)| name.starts_with("127.0.0.2:")).map(|(_, host)| host.connections_total).sum()
 }
 
-fn assert_denied(result: gannet::Result<Response>, what: &str) {
+pub(super) fn assert_denied(result: gannet::Result<Response>, what: &str) {
     let error = result.map(|response| response.status()).unwrap_err();
     assert_eq!((error.kind(), error.phase()), (ErrorKind::Denied, Phase::Connect), "{what}: {error}");
     assert!(!error.kind().is_transient() && error.to_string().contains("guard.deny_private"), "{what}: {error}");
