@@ -10,10 +10,9 @@ import shlex
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Callable
 
 import report
-from measuring import (BENCH, GANNET, PORT, ROOT, WORK, Run, Status, check_served, count_lines, measured,
+from measuring import (BENCH, GANNET, PORT, ROOT, WORK, Client, Run, Status, check_served, count_lines, measured,
                        remove_output, require_files, urls_file)
 
 ITEM = f"http://127.0.0.1:{PORT}/item"
@@ -24,14 +23,9 @@ CURL_MOST = 300
 
 
 @dataclass(frozen=True)
-class Client:
-    name: str
-    what: str
-    needs: str
-    # (connections, requests) -> the command
-    command: Callable
-    # (stdout, requests) -> (ok, failed)
-    count: Callable
+class Compared(Client):
+    """`command(connections, requests)`; `count(stdout, requests)` gives (ok, failed)."""
+
     # Slow clients need fewer requests for a steady figure.
     enough: int = 1_000_000_000
     # The program says how many it made, since it is told for how long.
@@ -109,19 +103,20 @@ def aiohttp(*options):
 
 
 CLIENTS = [
-    Client("gannet", "our session", "session", rust("gannet_session"), tally),
-    Client("gannet-fetch", "`gannet fetch --format none`", "command",
-           lambda c, n: gannet_fetch(c, n, "--format", "none"), all_ok),
-    Client("gannet-fetch-stdout", "`gannet fetch > rows.jsonl`", "command", gannet_fetch_stdout, written_rows),
-    Client("gannet-fetch-os", "`gannet fetch -o rows.jsonl --durability os`", "command", gannet_fetch_os, written_rows),
-    Client("gannet-fetch-jsonl", "`gannet fetch -o rows.jsonl`", "command", gannet_fetch_jsonl, written_rows),
-    Client("reqwest", "reqwest, one shared client", "peers", rust("reqwest_client"), tally),
-    Client("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally),
-    Client("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally),
-    Client("wrk", "wrk, a load tester in C", "tools", wrk, wrk_count, timed=True),
-    Client("curl", "`curl -Z` with a file of URLs", "tools", curl, all_ok, enough=20_000, most=CURL_MOST),
-    Client("aiohttp", "aiohttp, the usual parallel fetch", "venv", aiohttp(), tally, enough=50_000),
-    Client("aiohttp-uvloop", "the same on uvloop", "venv", aiohttp("--uvloop"), tally, enough=50_000),
+    Compared("gannet", "our session", "session", rust("gannet_session"), tally),
+    Compared("gannet-fetch", "`gannet fetch --format none`", "command",
+             lambda c, n: gannet_fetch(c, n, "--format", "none"), all_ok),
+    Compared("gannet-fetch-stdout", "`gannet fetch > rows.jsonl`", "command", gannet_fetch_stdout, written_rows),
+    Compared("gannet-fetch-os", "`gannet fetch -o rows.jsonl --durability os`", "command", gannet_fetch_os,
+             written_rows),
+    Compared("gannet-fetch-jsonl", "`gannet fetch -o rows.jsonl`", "command", gannet_fetch_jsonl, written_rows),
+    Compared("reqwest", "reqwest, one shared client", "peers", rust("reqwest_client"), tally),
+    Compared("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally),
+    Compared("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally),
+    Compared("wrk", "wrk, a load tester in C", "tools", wrk, wrk_count, timed=True),
+    Compared("curl", "`curl -Z` with a file of URLs", "tools", curl, all_ok, enough=20_000, most=CURL_MOST),
+    Compared("aiohttp", "aiohttp, the usual parallel fetch", "venv", aiohttp(), tally, enough=50_000),
+    Compared("aiohttp-uvloop", "the same on uvloop", "venv", aiohttp("--uvloop"), tally, enough=50_000),
 ]
 
 

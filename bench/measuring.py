@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -25,6 +25,18 @@ TIMEOUT = 600
 # What nginx says of each TLS connection on the ports for handshakes.
 HANDSHAKES = WORK / "handshakes.log"
 SAMPLE_EVERY = 0.05
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that takes part. Each harness says how `command` and `count` are called."""
+
+    name: str
+    what: str
+    # What has to be built or installed for it.
+    needs: str
+    command: Callable
+    count: Callable
 
 
 @dataclass

@@ -2,29 +2,23 @@
 
 import json
 from dataclasses import dataclass
-from typing import Callable
 
-from measuring import BENCH, GANNET, PORT, WORK
+from measuring import BENCH, GANNET, PORT, WORK, Client
 
 OUT = WORK / "download.bin"
 BLOB = WORK / "files/blob"
 BLOB_LEN = 100_000_000
 CA = WORK / "ca.pem"
-# The run that the memory of many connections is taken against; long enough for its connections to be seen.
+# The run that the memory of many connections is taken against.
 FEW, FEW_AMOUNT = 64, 30_000
 # Behind BENCH_PORT, as prepare.sh sets nginx up.
 H1, H2C, H1_TLS, H2_TLS, FULL, RESUMED = (PORT + offset for offset in range(6))
 
 
 @dataclass(frozen=True)
-class Client:
-    name: str
-    what: str
-    needs: str
-    # (case, connections, amount) -> the command
-    command: Callable
-    # (stdout, amount) -> {"ok", "failed"} and perhaps "median_us", "p99_us"
-    count: Callable
+class Rival(Client):
+    """`command(case, connections, amount)`; `count(stdout, amount)` gives "ok" and "failed", perhaps latencies too."""
+
     # Whom its figures are compared to.
     peer: str = "reqwest"
     # In place of the case's.
@@ -62,7 +56,7 @@ class Case:
     crowded: bool = False
     # "full" or "resumed": one for each request.
     handshakes: str = ""
-    # Too short to be seen while it runs.
+    # Too short, or one after another: how many connections are open at once is not looked at.
     once: bool = False
     # Instructions are counted in place of time.
     instructions: bool = False
@@ -77,12 +71,12 @@ def rust(program, *options):
     return lambda case, connections, amount: [path, case.url, connections, amount, *case.options, *options]
 
 
-OURS = Client("gannet", "our session", "session", rust("gannet_session"), tally)
-REQWEST = Client("reqwest", "reqwest", "peers", rust("reqwest_client"), tally)
-ADAPTIVE = Client("reqwest-adaptive", "reqwest, adaptive window", "peers",
-                  rust("reqwest_client", "--adaptive-window"), tally)
-HYPER = Client("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally)
-BARE = Client("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally)
+OURS = Rival("gannet", "our session", "session", rust("gannet_session"), tally)
+REQWEST = Rival("reqwest", "reqwest", "peers", rust("reqwest_client"), tally)
+ADAPTIVE = Rival("reqwest-adaptive", "reqwest, adaptive window", "peers",
+                 rust("reqwest_client", "--adaptive-window"), tally)
+HYPER = Rival("hyper", "hyper `client::conn`, no pool", "peers", rust("hyper_client"), tally)
+BARE = Rival("bare", "tokio socket + httparse: the floor", "peers", rust("bare_socket"), tally)
 TLS = ("--ca", CA)
 HTTP2 = ("--http2",)
 
@@ -114,31 +108,40 @@ def again(command, times):
     return ["sh", "-ec", f'for _ in $(seq {times}); do "$@"; done', "sh", *command]
 
 
-def download_clients():
-    """Ours beside curl: many downloads in one process, then a process for each; to a file, then to nothing."""
-    for place, to, what in (("file", OUT, "to a file"), ("none", "/dev/null", "to nothing")):
-        save = ("--save", to) if to == OUT else ()
-        yield Client(f"gannet-{place}", f"our session, {what}", "session",
-                     rust("gannet_download", "--body", BLOB_LEN, *save), tally, f"curl-{place}")
-        yield Client(f"curl-{place}", f"curl, {what}", "tools", lambda case, _, times, to=to: curl(case, to, times),
-                     told, f"curl-{place}")
-        yield Client(f"get-{place}", f"`gannet get -o`, {what}, a process each", "command",
-                     lambda case, _, times, to=to: again(gannet_get(case, to), times), told, f"curl-each-{place}", 3)
-        yield Client(f"curl-each-{place}", f"curl, {what}, a process each", "tools",
-                     lambda case, _, times, to=to: again(curl(case, to, 1), times), told, f"curl-each-{place}", 3)
+def our_download(name, what, peer, *options):
+    return Rival(name, f"our session, {what}", "session", rust("gannet_download", "--body", BLOB_LEN, *options), tally,
+                 peer)
 
 
-DOWNLOADERS = tuple(download_clients())
-DOWNLOAD_TARGETS = tuple(Target(name, "cpu", 1.1) for name in ("gannet-file", "gannet-none", "get-file", "get-none"))
+def curls_downloads(place, what, to):
+    """curl and `gannet get`: curl with many downloads in one process, then both with a process for each."""
+    each = f"curl-each-{place}"
+    yield Rival(f"curl-{place}", f"curl, {what}", "tools", lambda case, _, times: curl(case, to, times), told,
+                f"curl-{place}")
+    yield Rival(f"get-{place}", f"`gannet get -o`, {what}, a process each", "command",
+                lambda case, _, times: again(gannet_get(case, to), times), told, each, 3)
+    yield Rival(each, f"curl, {what}, a process each", "tools",
+                lambda case, _, times: again(curl(case, to, 1), times), told, each, 3)
+
+
+DOWNLOADERS = (
+    our_download("gannet-file", "to a file", "curl-file", "--save", OUT),
+    our_download("gannet-unsynced", "to a file, not synced", "curl-file", "--save", OUT, "--no-sync"),
+    *curls_downloads("file", "to a file", OUT),
+    our_download("gannet-none", "to nothing", "curl-none"),
+    *curls_downloads("none", "to nothing", "/dev/null"),
+)
+DOWNLOAD_TARGETS = tuple(Target(client.name, "cpu", 1.1) for client in DOWNLOADERS
+                         if not client.name.startswith("curl"))
 CROWDED = ("A busy loop wants the client's processor too, so that the client has half of it, nginx all the time it "
            "needs, and the client seldom sleeps: what a request costs when answers wait for the client.")
-NO_FASTER = ("nginx is about as fast as the clients here: who is faster sleeps between answers, wakes for few of them "
-             "at once, and pays for that in system time.")
+SLEEPS = ("Where sleeps are near 0, answers always waited for the client. Where nginx is no faster than a client, that "
+          "one sleeps between answers, wakes for few of them at once, and pays for that in system time.")
 
 
 def http1():
     clients = (OURS, REQWEST, HYPER, BARE)
-    yield Case("http1-64", "HTTP/1.1, 64 connections", NO_FASTER, item("http", H1), 64, 200_000, clients,
+    yield Case("http1-64", "HTTP/1.1, 64 connections", SLEEPS, item("http", H1), 64, 200_000, clients,
                (Target("gannet", "cpu", 0.65),))
     yield Case("http1-64-crowded", "HTTP/1.1, 64 connections, beside a busy loop", CROWDED, item("http", H1), 64,
                150_000, (OURS, REQWEST, BARE), repeats=3, crowded=True)
@@ -151,7 +154,7 @@ def http1():
 
 def http2():
     clients = (OURS, REQWEST, ADAPTIVE)
-    yield Case("http2-64", "HTTP/2 without TLS, 64 streams on one connection", NO_FASTER, item("http", H2C), 64,
+    yield Case("http2-64", "HTTP/2 without TLS, 64 streams on one connection", SLEEPS, item("http", H2C), 64,
                200_000, clients, (Target("gannet", "cpu", 0.90),), HTTP2, opened=1)
     yield Case("http2-64-crowded", "HTTP/2 without TLS, 64 streams, beside a busy loop", CROWDED, item("http", H2C),
                64, 150_000, clients, options=HTTP2, repeats=3, opened=1, crowded=True)
@@ -160,7 +163,7 @@ def http2():
 
 
 def downloads():
-    note = "Files are written to a disk; ours are synced, curl's not."
+    note = "Files are written to a disk; curl's are not synced, ours are unless it says otherwise."
     for name, title, scheme, port in (
             ("http1", "HTTP/1.1", "http", H1), ("https", "HTTP/1.1 over TLS", "https", H1_TLS),
             ("http2", "HTTP/2 over TLS", "https", H2_TLS)):

@@ -8,7 +8,7 @@ pub const BODY_LEN: usize = 210;
 
 /// How to call a client.
 pub(crate) const USAGE: &str = "usage: CLIENT URL CONNECTIONS REQUESTS [--http2] [--adaptive-window] [--ca FILE] [--body BYTES] \
-                         [--save FILE] [--latency]";
+                         [--save FILE] [--no-sync] [--latency]";
 
 /// What `URL CONNECTIONS REQUESTS` and the options on the command line said. A client acts on those it knows.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Args {
     pub body: usize,
     /// Where downloads write their body; none, it is counted and dropped.
     pub save: Option<PathBuf>,
+    /// Whether what is written is synced to the disk before it counts; on.
+    pub sync: bool,
     /// Whether the time of each request is kept, and their median and 99th percentile told.
     pub latency: bool,
 }
@@ -48,6 +50,7 @@ impl Args {
             ca: None,
             body: BODY_LEN,
             save: None,
+            sync: true,
             latency: false,
         };
         while let Some(word) = words.next() {
@@ -57,6 +60,7 @@ impl Args {
                 "--ca" => args.ca = Some(words.next()?.into()),
                 "--body" => args.body = words.next()?.parse().ok()?,
                 "--save" => args.save = Some(words.next()?.into()),
+                "--no-sync" => args.sync = false,
                 "--latency" => args.latency = true,
                 _ => return None,
             }

@@ -1,6 +1,6 @@
 //! Large bodies as users of Gannet's session take them: `download` to a file, or chunk by chunk to nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use gannet::{DownloadOptions, Session};
@@ -8,11 +8,14 @@ use gannet_bench::{drive, ours};
 
 fn main() -> ExitCode {
     drive(
-        |args| (ours::session(args), args.url.clone(), args.save.clone()),
-        |(session, url, save): (Session, String, Option<PathBuf>), mut tally| async move {
+        |args| {
+            let options = DownloadOptions { overwrite: true, sync: args.sync, ..DownloadOptions::default() };
+            (ours::session(args), args.url.clone(), args.save.clone().map(|path| (path, options)))
+        },
+        |(session, url, save), mut tally| async move {
             while tally.begin() {
-                tally.count(match &save {
-                    Some(path) => to_file(&session, &url, path).await,
+                tally.count(match save.clone() {
+                    Some((path, options)) => to_file(&session, &url, path, options).await,
                     None => to_nothing(&session, &url).await,
                 });
             }
@@ -21,8 +24,12 @@ fn main() -> ExitCode {
     )
 }
 
-async fn to_file(session: &Session, url: &str, path: &Path) -> Result<(u16, usize), gannet::Error> {
-    let options = DownloadOptions { overwrite: true, ..DownloadOptions::default() };
+async fn to_file(
+    session: &Session,
+    url: &str,
+    path: PathBuf,
+    options: DownloadOptions,
+) -> Result<(u16, usize), gannet::Error> {
     let saved = session.download(url, path).options(options).send().await?;
     Ok((saved.status.as_u16(), saved.length as usize))
 }

@@ -11,14 +11,16 @@ use gannet::{
 };
 
 use crate::args::values::{self, TimeLimit};
-use crate::args::{FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
+use crate::args::{DecodeArgs, FetchArgs, NetworkArgs, ProxyArgs, RequestArgs, TimeoutArgs};
 use crate::exit::usage;
 use crate::who;
 
 /// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
-pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
+pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs, request: &RequestArgs) -> anyhow::Result<Options> {
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
+    options.without_headers = values::left_out(&request.headers);
     options.http.version = version(network);
+    options.http.ping_interval = network.http2_ping_interval;
     options.tls.danger.accept_invalid_certs = network.insecure;
     for path in &network.cacert {
         options.tls.extra_roots.push(certificates(path, "--cacert")?);
@@ -44,6 +46,9 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     }
     proxy.credentials = args.proxy_user.clone().map(|(user, password)| ProxyCredentials { user, password });
     proxy.headers = values::headers(&args.proxy_headers)?;
+    if let Some(name) = values::left_out(&args.proxy_headers).first() {
+        return Err(usage(format!("--proxy-header '{name}:': nothing is sent to proxies that could be left out")));
+    }
     proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
     for path in &args.proxy_cacert {
         proxy.tls.extra_roots.push(certificates(path, "--proxy-cacert")?);
@@ -51,12 +56,18 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// A session with these options.
+/// A session with these options, whose names are looked up as the network's say.
 ///
 /// # Errors
 /// Usage: an option that cannot be used as it stands.
-pub(crate) fn open(options: Options) -> anyhow::Result<Session> {
-    Session::new(options).map_err(|error| match error.kind() {
+pub(crate) fn open(options: Options, network: &NetworkArgs) -> anyhow::Result<Session> {
+    let resolver = connect::resolver(&network.connect)?;
+    let builder = Session::builder(options);
+    let session = match resolver {
+        Some(resolver) => builder.resolver(resolver).build(),
+        None => builder.build(),
+    };
+    session.map_err(|error| match error.kind() {
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
         ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),
@@ -107,10 +118,17 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
     let default = Timeouts::default();
     let chosen = |arg: Option<TimeLimit>, default| arg.map_or(default, |limit| limit.0);
     Timeouts {
+        dns: chosen(args.dns_timeout, default.dns),
         connect: chosen(args.timeout_connect, default.connect),
         read: chosen(args.timeout_read, default.read),
         ..default
     }
+}
+
+/// How far bodies are undone.
+pub(crate) fn decode(args: &DecodeArgs, options: &mut Options) {
+    options.decode.enabled = !args.no_decode;
+    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
 }
 
 fn version(args: &NetworkArgs) -> HttpVersion {

@@ -76,7 +76,7 @@ impl Headers {
 
     /// All values under this name, in their order.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
-        self.entries.iter().filter(move |e| self.name(e).eq_ignore_ascii_case(name)).map(|e| self.value(e))
+        self.entries.iter().filter(move |e| self.is_named(e, name)).map(|e| self.value(e))
     }
 
     /// Whether there is a field of this name.
@@ -138,7 +138,7 @@ impl Headers {
     pub fn extend_missing(&mut self, other: &Headers) {
         let own = self.entries.len();
         for (name, value, secret) in other.iter_marked() {
-            let here = self.entries[..own].iter().any(|e| self.name(e).eq_ignore_ascii_case(name));
+            let here = self.entries[..own].iter().any(|e| self.is_named(e, name));
             if !here {
                 self.push(name.as_bytes(), value, secret);
             }
@@ -184,7 +184,12 @@ impl Headers {
     }
 
     fn find(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| self.name(e).eq_ignore_ascii_case(name))
+        self.entries.iter().find(|e| self.is_named(e, name))
+    }
+
+    /// By bytes: that they are text again, each look would have to prove anew.
+    fn is_named(&self, entry: &Entry, name: &str) -> bool {
+        name_bytes(&self.block, entry).eq_ignore_ascii_case(name.as_bytes())
     }
 
     fn name(&self, entry: &Entry) -> &str {
@@ -236,9 +241,12 @@ fn check(name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
     Ok(())
 }
 
+fn name_bytes<'a>(block: &'a [u8], entry: &Entry) -> &'a [u8] {
+    &block[entry.name_at as usize..][..entry.name_len as usize]
+}
+
 fn name_of<'a>(block: &'a [u8], entry: &Entry) -> &'a str {
-    let bytes = &block[entry.name_at as usize..][..entry.name_len as usize];
-    std::str::from_utf8(bytes).expect("invariant: names are checked to be ASCII on the way in")
+    std::str::from_utf8(name_bytes(block, entry)).expect("invariant: names are checked to be ASCII on the way in")
 }
 
 fn trim(value: &[u8]) -> &[u8] {

@@ -8,13 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// The time limits of one attempt. `None` is no limit; `Some(Duration::ZERO)` expires at once.
 ///
-/// Backoff, parked time and further attempts are outside all four: a row's `deadline` bounds those.
+/// Backoff, parked time and further attempts are outside all of them: a row's `deadline` bounds those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Waiting for a connection of the pool. Default none.
     #[serde(with = "seconds::optional")]
     pub pool: Option<Duration>,
+    /// The lookup alone, until the first addresses have come: those of a family that is slower than this are done
+    /// without. Waiting in our own resolver queue does not count. Default none: `connect` holds it.
+    #[serde(with = "seconds::optional")]
+    pub dns: Option<Duration>,
     /// Lookup, TCP, a proxy's tunnel and TLS together; waiting in our own resolver queue does not count. Default 10 s.
     #[serde(with = "seconds::optional")]
     pub connect: Option<Duration>,
@@ -38,6 +42,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {
             pool: None,
+            dns: None,
             connect: Some(Duration::from_secs(10)),
             read: Some(Duration::from_secs(60)),
             total: None,
@@ -116,7 +121,7 @@ mod tests {
     #[test]
     fn every_value_reads_back() {
         let text = serde_json::to_string(&Timeouts::bulk()).unwrap();
-        assert_eq!(text, r#"{"pool":null,"connect":10,"read":60,"total":300}"#);
+        assert_eq!(text, r#"{"pool":null,"dns":null,"connect":10,"read":60,"total":300}"#);
         let odd = Timeouts { pool: Some(Duration::from_millis(100)), total: Some(Duration::ZERO), ..Timeouts::bulk() };
         let text = serde_json::to_string(&odd).unwrap();
         assert_eq!(serde_json::from_str::<Timeouts>(&text).unwrap(), odd);

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::options::Auth;
 use crate::request::Request;
 
-/// One nonce too old, one right: more answers to one request bring nothing.
+/// One for a nonce too old, one for the right one: more answers to one request bring nothing.
 const MAX_ANSWERS: u8 = 2;
 
 /// What a session knows of credentials.
@@ -160,8 +160,12 @@ impl Signing {
     ) -> Result<bool> {
         let Some(who) = self.who.as_ref().filter(|who| who.scheme != Scheme::Basic) else { return Ok(false) };
         if status != 401 {
-            if let Some(info) = headers.get_bytes("authentication-info").filter(|_| self.field.is_some()) {
-                keys.spaces().on_info(&request.url, info);
+            if self.field.is_some() {
+                let mut spaces = keys.spaces();
+                spaces.on_accepted(&request.url, who);
+                if let Some(info) = headers.get_bytes("authentication-info") {
+                    spaces.on_info(&request.url, info);
+                }
             }
             return Ok(false);
         }
@@ -169,11 +173,16 @@ impl Signing {
             return Ok(false);
         }
         let fields = headers.get_all("www-authenticate");
-        let Some(answer) = keys.spaces().answer(&asked(request), who, fields, &cnonce()?) else { return Ok(false) };
-        // The same again, and not because the nonce was old: the credentials are wrong.
-        if self.answers > 0 && !answer.stale {
+        let mut spaces = keys.spaces();
+        let Some(answer) = spaces.answer(&asked(request), who, fields, &cnonce()?) else { return Ok(false) };
+        // RFC 7616 §3.3: asked again, and not because the nonce was old: the credentials are wrong. But a server that
+        // was started anew has forgotten its nonces and does not say so.
+        let is_repeated = self.answers > 0 || (self.field.is_some() && answer.unproven);
+        if is_repeated && !answer.stale {
+            spaces.on_refused(&request.url, who);
             return Ok(false);
         }
+        drop(spaces);
         if !request.body.is_replayable() {
             return Err(Error::request(
                 "the server asks who sends this, and the request's streamed body was sent already and cannot be sent \

@@ -26,6 +26,7 @@ use tokio::runtime::Runtime;
 use crate::bulk::{BulkOptions, Outcome, source::Target};
 use crate::download::{Download, DownloadOptions, Saved};
 use crate::error::{Error, Result};
+use crate::event_source::EventSourceOptions;
 use crate::options::Options;
 use crate::request::{IntoUrl, Request, RequestBuilder, finished};
 use crate::session::verbs;
@@ -41,6 +42,14 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Response {
     response: crate::Response,
+    runtime: Arc<Background>,
+}
+
+/// As [`crate::EventSource`], without async: an iterator of events, each waited for, over as many connections as it
+/// takes. Dropping it closes the connection. Made by `event_source` of a blocking session's request.
+#[derive(Debug)]
+pub struct EventSource {
+    source: crate::EventSource,
     runtime: Arc<Background>,
 }
 
@@ -118,6 +127,14 @@ impl Session {
     }
 }
 
+/// As [`crate::get`], without async.
+///
+/// # Errors
+/// As [`RequestBuilder::send`].
+pub fn get(url: impl IntoUrl) -> Result<Response> {
+    Session::new(Options::default())?.get(url).send()
+}
+
 impl AsRef<crate::Session> for Session {
     fn as_ref(&self) -> &crate::Session {
         &self.session
@@ -132,6 +149,38 @@ impl RequestBuilder<Session> {
     pub fn send(self) -> Result<Response> {
         let RequestBuilder { session, request } = self;
         session.execute(finished(request)?)
+    }
+
+    /// As [`RequestBuilder::event_source`] of the async door.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn event_source(self, options: EventSourceOptions) -> Result<EventSource> {
+        let RequestBuilder { session, request } = self;
+        let source = RequestBuilder::new(session.session, request).event_source(options)?;
+        Ok(EventSource { source, runtime: session.runtime })
+    }
+}
+
+impl EventSource {
+    /// As [`crate::EventSource::last_id`].
+    pub fn last_id(&self) -> &str {
+        self.source.last_id()
+    }
+
+    /// As [`crate::EventSource::with_last_id`].
+    #[must_use]
+    pub fn with_last_id(self, id: impl Into<String>) -> Self {
+        EventSource { source: self.source.with_last_id(id), ..self }
+    }
+}
+
+impl Iterator for EventSource {
+    type Item = Result<Event>;
+
+    /// Waits for the next event. Errors as of [`crate::EventSource::next_event`].
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.wait(self.source.next_event())
     }
 }
 
@@ -168,6 +217,30 @@ impl Response {
     /// As there.
     pub fn text(self) -> Result<String> {
         self.runtime.wait(self.response.text())
+    }
+
+    /// As [`crate::Response::text_with_charset`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text_with_charset(self, otherwise: &str) -> Result<String> {
+        self.runtime.wait(self.response.text_with_charset(otherwise))
+    }
+
+    /// As [`crate::Response::text_as`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text_as(self, charset: &str) -> Result<String> {
+        self.runtime.wait(self.response.text_as(charset))
+    }
+
+    /// As [`crate::Response::json_strict`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn json_strict<T: DeserializeOwned>(self) -> Result<T> {
+        self.runtime.wait(self.response.json_strict())
     }
 
     /// As [`crate::Response::json`].

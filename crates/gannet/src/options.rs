@@ -31,7 +31,9 @@ pub struct Options {
     /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
     #[serde(skip_serializing, deserialize_with = "headers_from_map")]
     pub headers: Headers,
-    /// The four timeouts.
+    /// Names of fields that are not added by themselves: accept, accept-encoding, user-agent; none.
+    pub without_headers: Vec<String>,
+    /// The timeouts.
     pub timeouts: Timeouts,
     /// Open sockets.
     pub connections: Connections,
@@ -53,7 +55,7 @@ pub struct Options {
     pub auth: Auth,
     /// Content codings.
     pub decode: Decode,
-    /// How much of a response is accepted.
+    /// What of a response is accepted.
     pub response: ResponseLimits,
 }
 
@@ -69,6 +71,10 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// How old a connection may be when a request begins on it, in seconds; none. Older ones are closed when they are next
+    /// looked at, so that a host whose addresses change is looked up again; requests under way go on.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub max_age: Option<Duration>,
     /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
     /// the cookies, and with https the name that the certificate is for. No name is looked up.
     pub unix_socket: Option<PathBuf>,
@@ -96,12 +102,6 @@ impl Connections {
         const LEAST: usize = 8;
         (self.max.min(self.max_per_host.unwrap_or(usize::MAX)) / LEAST).max(1)
     }
-
-    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
-    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
-        let part = |whole: usize| whole / count + usize::from(number < whole % count);
-        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
-    }
 }
 
 impl Default for Connections {
@@ -110,6 +110,7 @@ impl Default for Connections {
             max: 512,
             max_per_host: None,
             idle: Duration::from_secs(60),
+            max_age: None,
             unix_socket: None,
             ip_version: IpVersion::Any,
             local_address: None,
@@ -133,9 +134,12 @@ pub struct Http {
     /// How long the answer to a ping may take, in seconds; 20. Then the connection is closed, and its requests fail.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub ping_timeout: Duration,
-    /// How many bytes of one response of HTTP/2 may be on their way or waiting to be read; 2 MiB. It bounds what an
-    /// unread body holds, and with the round trip how fast one download can be.
+    /// How many bytes of one response of HTTP/2 may be on their way or waiting to be read, at first; 2 MiB. It bounds
+    /// what an unread body holds, and with the round trip how fast one download can be.
     pub stream_window: u32,
+    /// To how many that grows when a body larger than that is read as fast as it comes, for all responses on its
+    /// connection; 16 MiB, or less so that those under way have 64 MiB together. No less than `stream_window`.
+    pub stream_window_max: u32,
 }
 
 impl Default for Http {
@@ -145,6 +149,7 @@ impl Default for Http {
             ping_interval: None,
             ping_timeout: Duration::from_secs(20),
             stream_window: 2 << 20,
+            stream_window_max: 16 << 20,
         }
     }
 }
@@ -158,14 +163,16 @@ pub enum HttpVersion {
     Auto,
     /// `http1`: HTTP/1.1 only.
     Http1,
-    /// `http2-prior-knowledge`: HTTP/2 only, over http too, without asking (RFC 9113 §3.3).
+    /// `http2-prior-knowledge`: HTTP/2 only, over http too, without asking (RFC 9113 §3.3). An `http` or `https` proxy
+    /// is asked for a tunnel (CONNECT) for http too, as what is sent to a proxy itself is HTTP/1.1.
     #[serde(rename = "http2-prior-knowledge")]
     Http2PriorKnowledge,
 }
 
 /// The proxy that requests go through. For each hop of a redirect it is chosen anew.
 ///
-/// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others
+/// Requests for http are sent to an `http` or `https` proxy in absolute form; it can read and change them. All others,
+/// and where HTTP/2 alone is spoken ([`HttpVersion::Http2PriorKnowledge`]) those for http too,
 /// go through a tunnel (CONNECT, SOCKS) that the proxy sees nothing of but the host's name and port.
 /// [`crate::RequestBuilder::proxy`] and [`crate::RequestBuilder::no_proxy`] say otherwise for one request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -206,11 +213,14 @@ pub struct Dns {
     pub max_lookups: usize,
     /// Addresses in place of a lookup; none. Where several fit, the last one does.
     pub overrides: Vec<DnsOverride>,
+    /// Begin each connection at another of a name's addresses, at random, so that they share the load; off, the order is
+    /// the lookup's. IPv4 and IPv6 keep their order (RFC 8305).
+    pub spread: bool,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new() }
+        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new(), spread: false }
     }
 }
 
@@ -225,11 +235,14 @@ pub struct Cookies {
     pub join: bool,
     /// Let plain http to this machine itself set and get Secure cookies, as browsers do; off.
     pub secure_loopback: bool,
+    /// Let plain http to these hosts set and get Secure cookies too, each for itself alone; none. For a network that
+    /// nobody else can read.
+    pub secure_hosts: Vec<String>,
 }
 
 impl Default for Cookies {
     fn default() -> Self {
-        Cookies { enabled: true, join: false, secure_loopback: false }
+        Cookies { enabled: true, join: false, secure_loopback: false, secure_hosts: Vec::new() }
     }
 }
 
@@ -289,7 +302,7 @@ impl Default for Decode {
     }
 }
 
-/// How much of a response is accepted.
+/// What of a response is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseLimits {
@@ -297,11 +310,15 @@ pub struct ResponseLimits {
     pub max_head: usize,
     /// Bytes of a body, after decoding; none. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
     pub max_body: Option<u64>,
+    /// Whether a status of 400 or more is an error by itself, as [`crate::Response::error_for_status`] makes it, for
+    /// requests that are sent one by one; off. Middlewares see the response; downloads, event sources and bulk runs
+    /// have rules of their own for statuses.
+    pub error_for_status: bool,
 }
 
 impl Default for ResponseLimits {
     fn default() -> Self {
-        ResponseLimits { max_head: 64 << 10, max_body: None }
+        ResponseLimits { max_head: 64 << 10, max_body: None, error_for_status: false }
     }
 }
 

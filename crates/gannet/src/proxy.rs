@@ -9,12 +9,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use gannet_core::auth::basic;
-use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, TunnelError};
+use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, ProxyUrlError, TunnelError};
 use gannet_core::{ErrorKind, Headers, Phase};
-use url::Url;
 
 use crate::error::{Error, Result};
-use crate::options;
+use crate::options::{self, HttpVersion};
 use crate::request::append;
 
 /// One proxy, ready for use.
@@ -35,6 +34,17 @@ pub(crate) struct ProxyServer {
 pub(crate) enum OwnProxy {
     Direct,
     Through(Arc<ProxyServer>),
+}
+
+impl OwnProxy {
+    /// The proxy of this URL, with the credentials that stand in it.
+    ///
+    /// # Errors
+    /// Kind `request`: no proxy's URL.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let url: ProxyUrl = url.parse().map_err(|error: ProxyUrlError| Error::request(error.to_string()))?;
+        Ok(OwnProxy::Through(Arc::new(ProxyServer::new(url, None, &Headers::new())?)))
+    }
 }
 
 pub(crate) type Proxies = ProxyRules<Arc<ProxyServer>>;
@@ -74,15 +84,16 @@ impl ProxyServer {
         &self.fields
     }
 
-    /// Whether a request for this URL is sent to the proxy itself, in absolute form, with no tunnel.
-    pub(crate) fn is_forwarding(&self, url: &Url) -> bool {
-        self.url.scheme().is_http() && url.scheme() == "http"
+    /// Whether a request for a URL of this scheme is sent to the proxy itself, in absolute form, with no tunnel. What
+    /// is said to a proxy is HTTP/1.1, so that HTTP/2 alone always needs a tunnel.
+    pub(crate) fn is_forwarding(&self, is_https: bool, version: HttpVersion) -> bool {
+        self.url.scheme().is_http() && !is_https && version != HttpVersion::Http2PriorKnowledge
     }
 
     /// The pool's name of connections to this origin through this proxy. Those on which requests are forwarded lead
     /// to the proxy whatever the origin, and are shared; a tunnel leads to one origin.
-    pub(crate) fn pool_name(&self, origin: &str, url: &Url) -> String {
-        if self.is_forwarding(url) { self.mark.to_string() } else { format!("{origin} {}", self.mark) }
+    pub(crate) fn pool_name(&self, origin: &str, forwards: bool) -> String {
+        if forwards { self.mark.to_string() } else { format!("{origin} {}", self.mark) }
     }
 
     /// The failure of a connection to the proxy itself: it is named, and the origin is not to blame.
@@ -171,7 +182,8 @@ mod tests {
     }
 
     fn name(server: &ProxyServer, url: &str) -> String {
-        server.pool_name("origin", &Url::parse(url).unwrap())
+        let forwards = server.is_forwarding(url.starts_with("https:"), HttpVersion::Auto);
+        server.pool_name("origin", forwards)
     }
 
     #[test]
@@ -204,6 +216,7 @@ mod tests {
         assert_eq!(name(&http, "http://h/"), "via http://proxy:80");
         assert_eq!(name(&http, "https://h/"), "origin via http://proxy:80");
         assert_eq!(name(&socks, "http://h/"), "origin via socks5h://proxy:1080");
+        assert!(!http.is_forwarding(false, HttpVersion::Http2PriorKnowledge));
     }
 
     #[test]

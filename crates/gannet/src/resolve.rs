@@ -1,4 +1,7 @@
-//! The door for another resolver than the system's.
+//! The door for another resolver than the system's, and with the feature `hickory` one that may go through it.
+
+#[cfg(feature = "hickory")]
+mod hickory;
 
 use std::fmt;
 use std::future::Future;
@@ -10,6 +13,9 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::stream;
+
+#[cfg(feature = "hickory")]
+pub use hickory::{Hickory, HickoryOptions};
 
 /// Finds the addresses of names, in place of the system's resolver: given to
 /// [`SessionBuilder::resolver`](crate::SessionBuilder::resolver).

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use gannet_core::auth::basic;
 use gannet_core::h1::{
-    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader,
+    self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader, Version,
 };
-use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
+use gannet_core::redirect::{self, BodyReplay, Decision, Hop, Next, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -24,18 +24,20 @@ use crate::alarm::later;
 use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
+use crate::connect::Wanted;
 use crate::cookies;
 use crate::error::{Error, Result};
 use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
 use crate::http2::{self, Muxed};
 use crate::options::HttpVersion;
-use crate::pool::{Between, Checkout, Conn, Lease};
+use crate::pool::{Between, Checkout, Conn, Lease, Waiting};
 use crate::proxy::{self, OwnProxy, ProxyServer};
 use crate::request::{Request, append};
 use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
 use crate::timings::Marks;
 use crate::trace::{self, Event, RetryReason, ShownHeaders, ShownUrl, Steps, Tracer};
+use crate::upgrade;
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -121,7 +123,8 @@ impl Sending<'_> {
             let next = match self.decide(&head) {
                 _ if is_challenged => None,
                 Decision::Deliver => return Ok((head, body)),
-                Decision::Follow(next) => Some(next),
+                Decision::Follow(next) if self.is_allowed(&next, head.status)? => Some(next),
+                Decision::Follow(_) => return Ok((head, body)),
                 Decision::Fail(error) => {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
@@ -183,12 +186,24 @@ impl Sending<'_> {
         redirect::decide(policy, &hop)
     }
 
+    /// What the caller's own policy says of a redirect that the options let through.
+    fn is_allowed(&self, next: &Next, status: StatusCode) -> Result<bool> {
+        let own = self.request.own.hooks.as_ref().and_then(|hooks| hooks.redirect.as_ref());
+        match own.or(self.session.redirect_rule.as_ref()) {
+            None => Ok(true),
+            Some(rule) => rule.follows(next, status, &self.request.url, &self.history),
+        }
+    }
+
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
         self.via = self.route();
         if let Some(signing) = &mut self.signing {
             signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
+        }
+        if self.session.options.http.version == HttpVersion::Http2PriorKnowledge && self.is_upgrade() {
+            return Err(Error::request("an upgrade is for HTTP/1.1, and http.version allows HTTP/2 only"));
         }
         if !self.request.body.is_available() {
             return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
@@ -202,38 +217,68 @@ impl Sending<'_> {
             let reused = self.mark_lease(&mut lease);
             let failed = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
-                    Ok(head) => {
-                        let (status, version) = (head.status, head.version);
-                        self.tell(&Event::HeadReceived { status, version, headers: ShownHeaders(&head.headers) });
-                        let unspent = exchange.reclaim(&mut self.request.body.kind);
-                        if self.repeats_without_expect(status, unspent) {
-                            continue;
-                        }
-                        let body = self.body(&head, exchange);
-                        return Ok((head, body));
-                    }
-                    Err(failed) => failed,
+                    Ok(head) => match self.on_head(&head, exchange, reused && !fresh_only)? {
+                        Ok(body) => return Ok((head, body)),
+                        Err(Again::WithoutExpect) => continue,
+                        Err(Again::Elsewhere) => None,
+                    },
+                    Err(failed) => Some(failed),
                 },
-                Err(failed) => failed,
+                Err(failed) => Some(failed),
             };
             let reason = match failed {
+                None => {
+                    fresh_only = true;
+                    RetryReason::Misdirected
+                }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Failed { unanswered: true, .. } if reused && again && !fresh_only => {
+                Some(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
                     RetryReason::StaleConnection
                 }
                 // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
-                Failed { error, .. } if self.may_resend(&error, refusals) => {
+                Some(Failed { error, .. }) if self.may_resend(&error, refusals) => {
                     refusals += 1;
                     RetryReason::Unprocessed
                 }
-                failed => return Err(failed.error),
+                Some(failed) => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
             self.held = Some(self.session.pool.closing.hold());
             self.tell(&Event::Retry { reason });
         }
+    }
+
+    /// The body behind a head, or why the request is sent again. `may_go_elsewhere`: the connection is a kept one, and
+    /// another was not tried.
+    fn on_head(
+        &mut self,
+        head: &ResponseHead,
+        mut exchange: Exchange,
+        may_go_elsewhere: bool,
+    ) -> Result<Result<ResponseBody, Again>> {
+        let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
+        self.tell(&Event::HeadReceived { status, reason, version, headers: ShownHeaders(&head.headers) });
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            upgrade::check(&self.request.headers, head)?;
+            return Ok(Ok(ResponseBody::switched(exchange)));
+        }
+        let unspent = exchange.reclaim(&mut self.request.body.kind);
+        if self.repeats_without_expect(status, unspent) {
+            return Ok(Err(Again::WithoutExpect));
+        }
+        let has_body = unspent || self.request.body.is_replayable();
+        if status == StatusCode::MISDIRECTED_REQUEST && may_go_elsewhere && has_body {
+            exchange.abandon();
+            return Ok(Err(Again::Elsewhere));
+        }
+        Ok(Ok(self.body(head, exchange)))
+    }
+
+    /// Whether it asks for another protocol: on HTTP/1.1 alone, and a 101 is its answer.
+    fn is_upgrade(&self) -> bool {
+        self.request.headers.contains("upgrade")
     }
 
     fn may_resend(&self, error: &Error, refusals: u32) -> bool {
@@ -251,71 +296,102 @@ impl Sending<'_> {
 
     /// The proxy that this hop's request is sent to itself, in absolute form.
     fn forwarder(&self) -> Option<&ProxyServer> {
-        self.via.as_deref().filter(|proxy| proxy.is_forwarding(&self.request.url))
+        let (is_https, version) = (self.request.url.scheme() == "https", self.session.options.http.version);
+        self.via.as_deref().filter(|proxy| proxy.is_forwarding(is_https, version))
     }
 
     /// A connection, reused or new.
     async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
-        let url = &self.request.url;
-        let pool = &self.session.pool;
-        let (via, forwarded) = (self.via.as_deref(), self.forwarder().is_some());
-        let shares = self.session.may_share(url, forwarded);
-        let mut lease = loop {
-            let waiting = match pool.checkout(&pool_name(url, via), shares) {
-                Checkout::Now(lease) => break lease,
-                Checkout::Closed => return Err(Error::closed()),
-                Checkout::Wait(waiting) => waiting,
+        let mut lease = match self.checkout()? {
+            Ok(lease) => lease,
+            Err(waiting) => self.turn(waiting, None).await?,
+        };
+        loop {
+            if is_fit(&mut lease, again, fresh_only).await {
+                return Ok(lease);
+            }
+            let error = match self.connect().await {
+                Ok(Spoken::Http1(conn)) => {
+                    lease.fill(conn);
+                    return Ok(lease);
+                }
+                Ok(Spoken::Http2(muxed)) => {
+                    lease.share(muxed);
+                    return Ok(lease);
+                }
+                Err(error) => error,
             };
+            // Others of its host may be on a connection that will have room.
+            match lease.connect_failed() {
+                Some(waiting) if may_wait_after(error.kind()) => lease = self.turn(waiting, Some(error)).await?,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn checkout(&self) -> Result<Result<Lease, Waiting>> {
+        let origin = &self.request.url[..Position::AfterPort];
+        // Without userinfo the origin stands in the URL as it is.
+        let mut name = match self.via.as_deref() {
+            None => Cow::Borrowed(origin),
+            Some(proxy) => Cow::Owned(proxy.pool_name(origin, self.forwarder().is_some())),
+        };
+        let mut shares = self.session.may_share(&self.request.url);
+        if shares && self.is_upgrade() {
+            // Those of the origin itself may be of HTTP/2.
+            name.to_mut().push_str(" upgrade");
+            shares = false;
+        }
+        match self.session.pool.checkout(&name, shares) {
+            Checkout::Now(lease) => Ok(Ok(lease)),
+            Checkout::Wait(waiting) => Ok(Err(waiting)),
+            Checkout::Closed => Err(Error::closed()),
+        }
+    }
+
+    /// Waits in line. Who waits in vain is told the error that came before.
+    async fn turn(&mut self, mut waiting: Waiting, mut after: Option<Error>) -> Result<Lease> {
+        let pool = &self.session.pool;
+        loop {
             self.tell(&Event::QueueStart);
             let since = Instant::now();
             let turn = Box::pin(async { Ok(waiting.turn().await) });
-            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await;
+            let lease = match (lease, after.take()) {
+                (Ok(lease), _) => lease,
+                (Err(timeout), Some(after)) => return Err(timeout.with_source(after)),
+                (Err(timeout), None) => return Err(timeout),
+            };
             self.marks.queued += since.elapsed();
             self.tell(&Event::QueueEnd { waited: self.marks.queued });
             match lease {
-                Some(lease) => break lease,
+                Some(lease) => return Ok(lease),
                 // Turned away as all who wait are when the session is closed, but it began before.
                 None if self.held.is_some() && pool.closing.is_held() => {}
                 None => return Err(Error::closed()),
             }
-        };
-        if let Some(muxed) = lease.muxed() {
-            if !again && muxed.streams() == 0 {
-                // As below: what the server said meanwhile is heard first. The first turn wakes the connection's task,
-                // in the second it has run.
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            }
-            return Ok(lease);
-        }
-        if let Some(conn) = lease.conn() {
-            // What cannot be sent twice must not meet a connection that the server has closed already.
-            if fresh_only || !(again || conn.stream.is_quiet_now()) {
-                lease.discard();
-            } else {
-                return Ok(lease);
+            match self.checkout()? {
+                Ok(lease) => return Ok(lease),
+                Err(next) => waiting = next,
             }
         }
+    }
+
+    async fn connect(&mut self) -> Result<Spoken> {
+        let (url, pool, via, http1) = (&self.request.url, &self.session.pool, self.via.as_deref(), self.is_upgrade());
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
             tokio::select! {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
-                    let conn = self.session.open(url, via, self.timeouts.connect, self.tracer.clone()).await?;
-                    self.session.speak(conn, url, forwarded).await
+                    let wanted = Wanted { url, via, http1 };
+                    let conn = self.session.open(wanted, &self.timeouts, self.tracer.clone()).await?;
+                    if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url).await }
                 } => opened,
             }
         });
-        match within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await {
-            Ok(Spoken::Http1(conn)) => lease.fill(conn),
-            Ok(Spoken::Http2(muxed)) => lease.share(muxed),
-            Err(error) => {
-                lease.connect_failed();
-                return Err(error);
-            }
-        }
-        Ok(lease)
+        within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await
     }
 
     /// What is known of the connection; whether it was used before.
@@ -341,7 +417,7 @@ impl Sending<'_> {
             return Http2::start(lease, asked, limits, clock, watch)
                 .map(|exchange| Exchange::Http2(Box::new(exchange)));
         }
-        let kind = RequestKind { head: self.request.method == Method::HEAD };
+        let kind = RequestKind { head: self.request.method == Method::HEAD, upgrade: self.is_upgrade() };
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
@@ -408,7 +484,17 @@ impl Sending<'_> {
                 body,
             },
         );
+        if self.tracer.is_some() {
+            let defaults = (!block.is_empty()).then_some(&self.session.defaults);
+            self.tell_head(Version::Http11, &trace::http1_fields(url, &headers, defaults, body)?);
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn tell_head(&self, version: Version, headers: &Headers) {
+        let (method, url, headers) = (&self.request.method, ShownUrl(&self.request.url), ShownHeaders(headers));
+        self.tell(&Event::Sending { version, method, url, whole: self.forwarder().is_some(), headers });
     }
 
     fn http2_head(&self, muxed: &Muxed) -> Result<http::Request<()>> {
@@ -426,6 +512,9 @@ impl Sending<'_> {
             http2::uri(&self.request.url, muxed.is_https(), muxed.authority(), headers.get_bytes("host"))?;
         *head.version_mut() = http::Version::HTTP_2;
         *head.headers_mut() = all;
+        if self.tracer.is_some() {
+            self.tell_head(Version::Http2, &trace::http2_fields(&head)?);
+        }
         Ok(head)
     }
 
@@ -440,7 +529,7 @@ impl Sending<'_> {
         let join = self.session.options.cookies.join;
         let cookie = if written && !join { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
-        let overrides = overrides || self.concerns_proxies();
+        let overrides = overrides || !self.left_out().is_empty() || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
         if cookie.is_none()
             && signed.is_none()
@@ -492,10 +581,28 @@ impl Sending<'_> {
         proxy.fields().iter_marked().try_for_each(|(name, value, secret)| append(all, name, value, secret))
     }
 
+    /// The names of fields that the session does not add to this request.
+    fn left_out(&self) -> &[String] {
+        self.request.own.hooks.as_ref().map_or(&[], |hooks| &hooks.without)
+    }
+
     /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
     fn add_defaults(&self, headers: &mut Headers) -> Result<()> {
         let own_codings = headers.contains("accept-encoding");
-        headers.extend_missing(&self.session.defaults);
+        let without = self.left_out();
+        let is_in = |names: &[String], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if without.is_empty() {
+            headers.extend_missing(&self.session.defaults);
+        } else {
+            let mut defaults = self.session.defaults.clone();
+            defaults.retain(|name, _| !is_in(without, name));
+            headers.extend_missing(&defaults);
+        }
+        if !own_codings
+            && (is_in(without, "accept-encoding") || is_in(&self.session.options.without_headers, "accept-encoding"))
+        {
+            return Ok(());
+        }
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
         match (own_codings, decode) {
             (false, true) if !headers.contains("accept-encoding") => {
@@ -574,6 +681,7 @@ impl Sending<'_> {
             body.watched(tracer, self.started, head_after);
         }
         Response {
+            method: self.request.method,
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -585,6 +693,39 @@ impl Sending<'_> {
             head_after,
         }
     }
+}
+
+/// How a request is sent again though it was answered.
+enum Again {
+    WithoutExpect,
+    /// On another connection (RFC 9110 §15.5.20).
+    Elsewhere,
+}
+
+/// Whether the request can be sent on what the lease holds; if not, it is the right to open a connection.
+async fn is_fit(lease: &mut Lease, again: bool, fresh_only: bool) -> bool {
+    if let Some(muxed) = lease.muxed() {
+        if !again && muxed.streams() == 0 {
+            // As below: what the server said meanwhile is heard first. The first turn wakes the connection's task,
+            // in the second it has run.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+        return true;
+    }
+    let Some(conn) = lease.conn() else { return false };
+    // What cannot be sent twice must not meet a connection that the server has closed already.
+    if !fresh_only && (again || conn.stream.is_quiet_now()) {
+        return true;
+    }
+    lease.discard();
+    false
+}
+
+/// Whether room on another connection helps where one could not be opened.
+fn may_wait_after(error: ErrorKind) -> bool {
+    use ErrorKind::{Connect, Dns, Proxy, Resources, TimeoutConnect, Tls};
+    matches!(error, Dns | Connect | Tls | Proxy | Resources | TimeoutConnect)
 }
 
 /// Bounds a wait by a timeout of its own and by `total`.
@@ -608,16 +749,6 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// The pool's key of a URL, and of the proxy it is asked through. Without userinfo the origin stands in the URL as
-/// it is.
-fn pool_name<'a>(url: &'a Url, via: Option<&ProxyServer>) -> Cow<'a, str> {
-    let origin = &url[..Position::AfterPort];
-    match via {
-        None => Cow::Borrowed(origin),
-        Some(proxy) => Cow::Owned(proxy.pool_name(origin, url)),
-    }
-}
-
 /// A connection, by what is spoken on it.
 enum Spoken {
     Http1(Conn),
@@ -632,39 +763,32 @@ impl From<Error> for Failed {
 }
 
 impl Inner {
-    /// A new connection. `limit` is the time for it.
-    async fn open(
-        &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
-        limit: Option<Duration>,
-        tracer: Option<Arc<Tracer>>,
-    ) -> Result<Conn> {
+    /// A new connection. `limits` are the times for it.
+    async fn open(&self, wanted: Wanted<'_>, limits: &Timeouts, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, via, limit, &mut steps).await {
+        match self.connector.connect(wanted, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, via, limit, &mut steps).await
+                self.connector.connect(wanted, limits, &mut steps).await
             }
             result => result,
         }
     }
 
-    /// Whether a connection to this URL's origin may turn out to be one that many requests share. What a proxy
-    /// forwards is HTTP/1.1.
-    fn may_share(&self, url: &Url, forwarded: bool) -> bool {
+    /// Whether a connection to this URL's origin may turn out to be one that many requests share.
+    fn may_share(&self, url: &Url) -> bool {
         match self.options.http.version {
             HttpVersion::Auto => url.scheme() == "https",
             HttpVersion::Http1 => false,
-            HttpVersion::Http2PriorKnowledge => !forwarded,
+            HttpVersion::Http2PriorKnowledge => true,
         }
     }
 
-    async fn speak(&self, conn: Conn, url: &Url, forwarded: bool) -> Result<Spoken> {
+    async fn speak(&self, conn: Conn, url: &Url) -> Result<Spoken> {
         let is_http2 = match self.options.http.version {
             HttpVersion::Auto => url.scheme() == "https" && conn.stream.speaks_http2(),
             HttpVersion::Http1 => false,
-            HttpVersion::Http2PriorKnowledge => !forwarded,
+            HttpVersion::Http2PriorKnowledge => true,
         };
         match is_http2 {
             true => Ok(Spoken::Http2(Muxed::open(conn, url, &self.options).await?)),

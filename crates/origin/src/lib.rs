@@ -5,7 +5,7 @@
 //! [`script::ScriptedServer`] plays raw bytes on a socket, for faults below HTTP.
 //! It speaks HTTP/1.1, and HTTP/2 to who asks for it: by ALPN over HTTPS, by its
 //! preface over HTTP.
-//! [`Proxy`] stands between a client and either.
+//! [`Proxy`] stands between a client and either; [`names::NameServer`] tells names.
 //! The HTTP side is hyper's server: an implementation apart from the client's,
 //! so that the two cannot share a mistake.
 //!
@@ -30,6 +30,7 @@ mod faults;
 mod form;
 mod http2;
 mod limited;
+pub mod names;
 mod origin;
 mod pages;
 mod proxy;

@@ -127,6 +127,11 @@ impl Identity {
         Identity::of(self.ca_pem.clone(), self.leaf.clone(), demands)
     }
 
+    /// The same, whose [`Identity::acceptor`] offers HTTP/2 too.
+    pub(crate) fn offering_http2(&self) -> Identity {
+        Identity { config: Arc::clone(&self.both), ..self.clone() }
+    }
+
     /// As [`Identity::acceptor`], for servers that speak HTTP/2 too.
     pub(crate) fn acceptor_for_both(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.both))

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use gannet::bulk::{Rate, StatusSet};
 
 use super::values::{self, TimeLimit};
-use super::{NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
+use super::{DecodeArgs, NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
 
 /// Fetch every URL of the input: one row of output for each
 ///
@@ -39,6 +39,9 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
 
     #[command(flatten)]
     pub(crate) state: StateArgs,

@@ -1,9 +1,10 @@
 //! The options of connections: where they go, how they are made, and what is shown and asked in TLS.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use gannet::{DnsOverride, Network, Pin};
 
 use super::values;
@@ -52,6 +53,19 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
     pub(crate) resolve: Vec<DnsOverride>,
 
+    /// Ask these name servers and not the system's resolver, each with :PORT where it is not 53; implies --resolver async
+    #[arg(long, value_name = "ADDR[,ADDR]", value_delimiter = ',', value_parser = values::name_server)]
+    pub(crate) dns_servers: Vec<SocketAddr>,
+
+    /// Who looks names up. system knows all that the machine knows, and takes a thread for each lookup under way; async
+    /// asks the servers of /etc/resolv.conf itself, for very many hosts
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "system")]
+    pub(crate) resolver: ResolverArg,
+
+    /// Names looked up at once [default: 16; 256 with --resolver async]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) dns_lookups: Option<usize>,
+
     /// Connect to this Unix socket, whatever host the URL names
     #[arg(long, value_name = "PATH", conflicts_with = "deny_private")]
     pub(crate) unix_socket: Option<PathBuf>,
@@ -63,6 +77,15 @@ pub(crate) struct ConnectArgs {
     /// Probe connections that are silent for so long (TCP keep-alive) [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = values::count)]
     pub(crate) keepalive_time: Option<usize>,
+
+    /// Begin no request on a connection that is older; a host whose addresses change is so looked up again [default:
+    /// any age]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
+    pub(crate) connection_max_age: Option<Duration>,
+
+    /// Begin each connection at another of a host's addresses, at random, so that they share the load
+    #[arg(long)]
+    pub(crate) spread: bool,
 
     /// How long an address of a host is waited for before the next is tried beside it [default: 250]
     #[arg(long, value_name = "MILLISECONDS", value_parser = values::count)]
@@ -78,7 +101,18 @@ pub(crate) struct ConnectArgs {
     pub(crate) allow_private: Vec<Network>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResolverArg {
+    System,
+    Async,
+}
+
 impl ConnectArgs {
+    /// Whether names are looked up without the system's resolver.
+    pub(crate) fn asks_servers(&self) -> bool {
+        self.resolver == ResolverArg::Async || !self.dns_servers.is_empty()
+    }
+
     /// How long a silent connection is left alone.
     pub(crate) fn keepalive(&self) -> Option<Duration> {
         self.keepalive_time.map(|seconds| Duration::from_secs(seconds as u64))

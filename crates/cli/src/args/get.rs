@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use gannet::Coding;
 
-use super::values::{self, PartArg};
-use super::{NetworkArgs, RequestArgs, TimeoutArgs};
+use super::part::{self, PartArg};
+use super::values;
+use super::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
 
 /// Send one request: the body to stdout
 ///
@@ -47,20 +47,19 @@ pub(crate) struct GetArgs {
     #[arg(short = 'w', long, value_name = "FORMAT", help_heading = "Output")]
     pub(crate) write_out: Option<String>,
 
-    /// Ask for no content coding, and write the body as it came
-    #[arg(long, help_heading = "Output")]
-    pub(crate) no_decode: bool,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
 
-    /// How many times its compressed size a body may grow, once past 100 MiB; 0 for any
-    #[arg(long, value_name = "N", default_value_t = 250, help_heading = "Output")]
-    pub(crate) max_ratio: u32,
+    /// The largest body, decoded; a larger one is an error, and what came until then is written [default: any]
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, help_heading = "Output")]
+    pub(crate) max_filesize: Option<u64>,
 
     /// Read the body as server-sent events and write each as a line of JSON
     #[arg(long, help_heading = "Output", conflicts_with_all = ["include", "to_file"])]
     pub(crate) events: bool,
 }
 
-/// Bodies that `fetch` has no use for, and how they travel.
+/// Bodies that `fetch` has no use for.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Upload")]
 pub(crate) struct UploadArgs {
@@ -71,7 +70,7 @@ pub(crate) struct UploadArgs {
     /// A part of a multipart/form-data body: name=text, name=@FILE for a file, name=<FILE for a text from a file; each
     /// may end with ;type=TYPE, and that of a file with ;filename=NAME
     #[arg(
-        short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = values::part,
+        short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = part::part,
         conflicts_with_all = ["json", "form", "data"]
     )]
     pub(crate) parts: Vec<PartArg>,
@@ -82,14 +81,6 @@ pub(crate) struct UploadArgs {
         conflicts_with_all = ["json", "form", "data"]
     )]
     pub(crate) form_string: Vec<(String, String)>,
-
-    /// Compress the body on its way: gzip, deflate, br or zstd; the server has to understand it
-    #[arg(long, value_name = "CODING")]
-    pub(crate) compress: Option<Coding>,
-
-    /// Ask before the body is sent (Expect: 100-continue), and send it all the same after so long
-    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
-    pub(crate) expect100_timeout: Option<Duration>,
 }
 
 /// Where the body goes.

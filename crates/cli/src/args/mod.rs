@@ -5,6 +5,7 @@
 mod bulk;
 mod connect;
 mod get;
+pub(crate) mod part;
 mod proxy;
 mod request;
 mod state;
@@ -20,7 +21,7 @@ pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg}
 pub(crate) use connect::ConnectArgs;
 pub(crate) use get::{GetArgs, SaveArgs, UploadArgs};
 pub(crate) use proxy::ProxyArgs;
-pub(crate) use request::{NetworkArgs, RequestArgs, TimeoutArgs};
+pub(crate) use request::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
 pub(crate) use state::{RetryArgs, StateArgs, StatusArgs};
 pub(crate) use who::WhoArgs;
 

@@ -1,8 +1,10 @@
 //! The options that `fetch` and `get` share: what is sent, how long it may take, and over what network.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use gannet::Coding;
 
 use super::values::{self, HeaderArg, TextArg, TimeLimit};
 use super::{ConnectArgs, ProxyArgs, WhoArgs};
@@ -15,7 +17,8 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long, value_name = "METHOD", value_parser = values::method)]
     pub(crate) method: Option<gannet::Method>,
 
-    /// A header field, 'Name: value'; or @FILE, one field a line, kept out of the process list and never shown
+    /// A header field, 'Name: value'; 'Name;' has no value, 'Name:' leaves out one that is sent by itself; or @FILE, one
+    /// field a line, kept out of the process list and never shown
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = values::header)]
     pub(crate) headers: Vec<HeaderArg>,
 
@@ -35,8 +38,29 @@ pub(crate) struct RequestArgs {
     #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
     pub(crate) data: Option<TextArg>,
 
+    /// Compress the body on its way: gzip, deflate, br or zstd; the server has to understand it
+    #[arg(long, value_name = "CODING")]
+    pub(crate) compress: Option<Coding>,
+
+    /// Ask before the body is sent (Expect: 100-continue), and send it all the same after so long
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
+    pub(crate) expect100_timeout: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) who: WhoArgs,
+}
+
+/// How far a body is undone.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct DecodeArgs {
+    /// Ask for no content coding, and leave the body as it came
+    #[arg(long)]
+    pub(crate) no_decode: bool,
+
+    /// How many times its compressed size a body may grow, once past 100 MiB; 0 for any
+    #[arg(long, value_name = "N", default_value_t = 250)]
+    pub(crate) max_ratio: u32,
 }
 
 /// How long it may take. Every value in seconds (1.5), or with a unit (500ms, 2m), or `none`.
@@ -46,6 +70,10 @@ pub(crate) struct TimeoutArgs {
     /// One attempt from its start to the last byte, redirects included [default: 300 in fetch, none in get]
     #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
     pub(crate) timeout: Option<TimeLimit>,
+
+    /// The name lookup alone [default: none, --timeout-connect holds it]
+    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    pub(crate) dns_timeout: Option<TimeLimit>,
 
     /// Name lookup, TCP and TLS together [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
@@ -79,6 +107,11 @@ pub(crate) struct NetworkArgs {
     /// Speak HTTP/2 only, over http too, without asking
     #[arg(long, conflicts_with_all = ["http1", "http2"])]
     pub(crate) http2_prior_knowledge: bool,
+
+    /// Where nothing comes on a connection of HTTP/2 that carries requests, ask after so long whether the server is
+    /// still there; without an answer in 20 s the requests fail [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with = "http1")]
+    pub(crate) http2_ping_interval: Option<Duration>,
 
     /// Accept any certificate: anyone on the way can read and change everything
     #[arg(short = 'k', long)]

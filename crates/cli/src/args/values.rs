@@ -1,6 +1,7 @@
 //! The values of options: how a length of time, a number of bytes, a header or a `k=v` pair is written.
 //! Every parser says what it cannot read and how to write it; clap adds the option's name.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +16,10 @@ pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
 /// A header field of the command line, or a file of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderArg {
-    /// `-H 'K: V'`.
+    /// `-H 'K: V'`, or `-H 'K;'` for one without a value.
     Field(String, String),
+    /// `-H 'K:'`: one that would be sent by itself is not.
+    Without(String),
     /// `-H @file`: one `K: V` a line; all of them are secret.
     File(PathBuf),
 }
@@ -124,87 +127,26 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Reads `K: V` or `@file`.
+/// Reads `K: V`, `K;`, `K:` or `@file`, as curl does.
 pub(crate) fn header(text: &str) -> Result<HeaderArg, String> {
-    if let Some(path) = text.strip_prefix('@') {
-        return Ok(HeaderArg::File(file_name(path)?));
+    match text.strip_prefix('@') {
+        Some(path) => Ok(HeaderArg::File(file_name(path)?)),
+        None => field(text),
     }
-    let (name, value) = field(text)?;
-    Ok(HeaderArg::Field(name, value))
 }
 
-fn field(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once(':').ok_or("a header is written 'Name: value', or @file to read it from a file")?;
+fn field(text: &str) -> Result<HeaderArg, String> {
+    let without_value = text.trim_end().strip_suffix(';').filter(|name| !name.contains(':')).map(|name| (name, ""));
+    let (name, value) = without_value
+        .or_else(|| text.split_once(':'))
+        .ok_or("a header is written 'Name: value', or @file to read it from a file")?;
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
     // Refused here, so that no row is sent with half of the headers.
     Headers::new().append(&name, &value).map_err(|error| format!("header {name:?}: {error}"))?;
-    Ok((name, value))
-}
-
-/// A part of a multipart form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PartArg {
-    pub(crate) name: String,
-    pub(crate) content: PartContent,
-    pub(crate) media: Option<String>,
-    pub(crate) filename: Option<String>,
-}
-
-/// What a part holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PartContent {
-    Text(String),
-    /// The content of a file, as a text field.
-    TextOf(PathBuf),
-    File(PathBuf),
-}
-
-/// Reads `name=text`, `name=@FILE` or `name=<FILE`, each with `;type=TYPE` behind it, that of a file with
-/// `;filename=NAME` too. A file's name or value that holds a semicolon stands in double quotes.
-pub(crate) fn part(text: &str) -> Result<PartArg, String> {
-    let (name, rest) = pair(text).map_err(|_| "write name=text, name=@FILE or name=<FILE".to_owned())?;
-    let mut part = PartArg { name, content: PartContent::Text(String::new()), media: None, filename: None };
-    if !rest.starts_with(['@', '<']) {
-        // Semicolons are common in texts: the one thing that can follow is a type, at the very end.
-        let (text, media) = match rest.rsplit_once(";type=") {
-            Some((text, media)) if !media.contains(';') => (text.to_owned(), Some(media.to_owned())),
-            _ => (rest, None),
-        };
-        return Ok(PartArg { content: PartContent::Text(text), media, ..part });
+    match value.is_empty() && without_value.is_none() {
+        true => Ok(HeaderArg::Without(name)),
+        false => Ok(HeaderArg::Field(name, value)),
     }
-    let mut pieces = pieces(&rest[1..])?.into_iter();
-    let path = file_name(&pieces.next().unwrap_or_default())?;
-    let is_file = rest.starts_with('@');
-    part.content = if is_file { PartContent::File(path) } else { PartContent::TextOf(path) };
-    for piece in pieces {
-        match piece.split_once('=') {
-            Some(("type", media)) => part.media = Some(media.to_owned()),
-            Some(("filename", name)) if is_file => part.filename = Some(name.to_owned()),
-            _ => return Err(format!("{piece:?}: only type= and, for a file, filename= can follow")),
-        }
-    }
-    Ok(part)
-}
-
-/// The pieces between semicolons outside of double quotes. The quotes go; a backslash in them takes the next character
-/// as it is.
-fn pieces(text: &str) -> Result<Vec<String>, String> {
-    let (mut all, mut piece, mut quoted) = (Vec::new(), String::new(), false);
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '"' => quoted = !quoted,
-            '\\' if quoted => piece.extend(chars.next()),
-            ';' if !quoted => all.push(std::mem::take(&mut piece).trim().to_owned()),
-            _ => piece.push(char),
-        }
-    }
-    if quoted {
-        return Err("a double quote is not closed".to_owned());
-    }
-    all.push(piece.trim().to_owned());
-    Ok(all)
 }
 
 /// Reads `name=value`; the value may be empty and may hold further `=`.
@@ -225,6 +167,15 @@ pub(crate) fn credentials(text: &str) -> Result<(String, String), String> {
 pub(crate) fn proxy(text: &str) -> Result<ProxyArg, String> {
     let url = (!text.is_empty()).then(|| text.parse().map_err(|error: gannet::ProxyUrlError| error.to_string()));
     url.transpose().map(ProxyArg)
+}
+
+/// The address of a name server, with or without its port.
+pub(crate) fn name_server(text: &str) -> Result<SocketAddr, String> {
+    const PORT: u16 = 53;
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let with_port = text.parse().or_else(|_| bare.parse().map(|ip: IpAddr| (ip, PORT).into()));
+    with_port.map_err(|_| format!("{text:?} is no name server: write an IP address, or ADDRESS:PORT"))
 }
 
 /// Hosts that are asked directly.
@@ -258,7 +209,7 @@ pub(crate) fn text(text: &str) -> Result<TextArg, String> {
     })
 }
 
-fn file_name(path: &str) -> Result<PathBuf, String> {
+pub(super) fn file_name(path: &str) -> Result<PathBuf, String> {
     if path.is_empty() { Err("a file's name is missing".to_owned()) } else { Ok(PathBuf::from(path)) }
 }
 
@@ -292,6 +243,7 @@ pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
     for arg in args {
         match arg {
             HeaderArg::Field(name, value) => headers.append(name, value)?,
+            HeaderArg::Without(_) => {}
             HeaderArg::File(path) => {
                 let text = read_file(path, "-H")?;
                 for (number, line) in text.lines().enumerate() {
@@ -300,13 +252,24 @@ pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
                     }
                     // The line itself is not shown: it is secret.
                     let at = || usage(format!("-H @{}: line {} is not 'Name: value'", path.display(), number + 1));
-                    let (name, value) = field(line).map_err(|_| at())?;
-                    headers.append_secret(&name, &value)?;
+                    match field(line).map_err(|_| at())? {
+                        HeaderArg::Field(name, value) => headers.append_secret(&name, &value)?,
+                        _ => return Err(at()),
+                    }
                 }
             }
         }
     }
     Ok(headers)
+}
+
+/// The names of fields that are not to be sent by themselves.
+pub(crate) fn left_out(args: &[HeaderArg]) -> Vec<String> {
+    let names = args.iter().filter_map(|arg| match arg {
+        HeaderArg::Without(name) => Some(name.clone()),
+        HeaderArg::Field(..) | HeaderArg::File(_) => None,
+    });
+    names.collect()
 }
 
 /// A file that an option names, as text.
@@ -321,89 +284,4 @@ fn unreadable(path: &Path, option: &str, error: &std::io::Error) -> anyhow::Erro
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_of_time_read_with_and_without_a_unit() {
-        for (text, millis) in
-            [("1.5", 1500), ("2s", 2000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("0", 0)]
-        {
-            assert_eq!(seconds(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "-1", "1d", "1.2.3", "1e3", "inf", "99999999999999"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-        assert_eq!(time_limit("none"), Ok(TimeLimit(None)));
-        assert!(time_limit("0").unwrap_err().contains("none"));
-    }
-
-    #[test]
-    fn sizes_read_in_powers_of_1024_unless_they_say_otherwise() {
-        for (text, wanted) in [
-            ("0", 0),
-            ("1000", 1000),
-            ("64K", 65_536),
-            ("10M", 10 << 20),
-            ("32MiB", 32 << 20),
-            ("5MB", 5_000_000),
-            ("1.5k", 1536),
-            ("2 GB", 2_000_000_000),
-        ] {
-            assert_eq!(bytes(text), Ok(wanted), "{text}");
-        }
-        for text in ["", "M", "-1", "1X", "1.2.3K", "99999999999G"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_header_that_would_split_the_request_is_refused() {
-        assert_eq!(header("A:b: c "), Ok(HeaderArg::Field("A".to_owned(), "b: c".to_owned())));
-        assert_eq!(header("@f"), Ok(HeaderArg::File(PathBuf::from("f"))));
-        for text in ["no colon", "a b: c", ": v", "a: b\r\nc: d", "a: b\nc", "@"] {
-            assert!(header(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn parts_of_a_form_are_texts_or_files_with_their_types() {
-        let read = |text: &str| {
-            let part = part(text)?;
-            let content = match part.content {
-                PartContent::Text(text) => text,
-                PartContent::TextOf(path) => format!("<{}", path.display()),
-                PartContent::File(path) => format!("@{}", path.display()),
-            };
-            Ok::<_, String>((part.name, content, part.media.unwrap_or_default(), part.filename.unwrap_or_default()))
-        };
-        for (text, wanted) in [
-            ("a=b", ("a", "b", "", "")),
-            ("a=", ("a", "", "", "")),
-            ("a=b;c=d; e", ("a", "b;c=d; e", "", "")),
-            ("a={};type=application/json", ("a", "{}", "application/json", "")),
-            ("a=@f.txt", ("a", "@f.txt", "", "")),
-            ("a=@f.txt;type=text/plain;filename=g.txt", ("a", "@f.txt", "text/plain", "g.txt")),
-            ("a=@\"f;1.txt\"; filename=\"g \\\";\\\\.txt\"", ("a", "@f;1.txt", "", "g \";\\.txt")),
-            ("a=<f.txt;type=text/csv", ("a", "<f.txt", "text/csv", "")),
-        ] {
-            let (name, content, media, filename) = wanted;
-            let wanted = (name.to_owned(), content.to_owned(), media.to_owned(), filename.to_owned());
-            assert_eq!(read(text), Ok(wanted), "{text}");
-        }
-        for text in ["a", "=b", "a=@", "a=@f;x=y", "a=@f;type", "a=<f;filename=x", "a=@\"f"] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn pairs_split_at_the_first_equals_sign() {
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert_eq!(pair("a="), Ok(("a".to_owned(), String::new())));
-        assert!(pair("a").is_err() && pair("=b").is_err());
-        assert!(credentials("me").unwrap_err().contains("NAME:"));
-        assert!(cookie("a=b\r\nx: y").is_err() && cookie("a=b; c").is_err() && cookie("").is_err());
-        assert_eq!(cookie(" a=b; c=d;"), Ok(CookieArg::Data("a=b; c=d".to_owned())));
-        assert_eq!(cookie("cookies.txt"), Ok(CookieArg::File(PathBuf::from("cookies.txt"))));
-    }
-}
+mod tests;

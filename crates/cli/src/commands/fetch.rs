@@ -170,18 +170,20 @@ async fn drive(
 }
 
 fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
-    let (connections, warning) = limits::connections(limits::raise_open_files(), bulk.limits.concurrency);
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
+    let lookups = if args.network.connect.asks_servers() { options.dns.max_lookups } else { 0 };
+    let (connections, warning) = limits::connections(limits::raise_open_files(), lookups, bulk.limits.concurrency);
     if let Some(warning) = warning {
         tell(&warning);
     }
     options.connections.max = connections;
+    settings::decode(&args.decode, &mut options);
     let who = &args.request.who;
     if who.cookie_jar.as_deref() == Some(Path::new("-")) {
         return Err(usage("--cookie-jar: name a file; stdout is for rows"));
     }
     who::options(&mut options, who)?;
-    let session = settings::open(options)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, who)?;
     Ok(session)
 }
@@ -197,7 +199,9 @@ fn open_input(args: &FetchArgs, spool: Option<PathBuf>, session: &Session) -> an
         InputFormatArg::Tsv => Format::Tsv,
     });
     let timeouts = session.settings().timeouts.clone();
-    let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), ..defaults(&args.request)? };
+    // The rows may be a stranger's where the addresses are looked at.
+    let own_proxies = !args.network.connect.deny_private;
+    let defaults = RequestDefaults { timeouts, url: args.input.url.clone(), own_proxies, ..defaults(&args.request)? };
     let options = InputOptions { base, first: args.input.first, format, spool, defaults };
     InputSource::open(inputs, options).map_err(|error| {
         // A file that cannot be read is no mistake of the command line; a template that cannot be filled is.
@@ -237,7 +241,8 @@ fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
     };
     let headers = settings::headers(args)?;
     let (method, query) = (args.method.clone(), args.query.clone());
-    Ok(RequestDefaults { method, headers, query, body, ..RequestDefaults::default() })
+    let (compress, expect_continue) = (args.compress, args.expect100_timeout);
+    Ok(RequestDefaults { method, headers, query, body, compress, expect_continue, ..RequestDefaults::default() })
 }
 
 fn open_output(args: &FetchArgs) -> anyhow::Result<RowSink> {

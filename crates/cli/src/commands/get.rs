@@ -46,7 +46,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         if let Some(proxy) = session.proxy_for(request.url()) {
             tell(&format!("* through the proxy {proxy}"));
         }
-        tell(&exchange::request(&request, session.default_headers(), session.settings().http.version));
+        request.watch(exchange::Shown::default());
     }
     let telling = format.map(|format| Telling::begin(format, &mut request, args.file().as_deref()));
     if let Some(target) = target {
@@ -55,26 +55,14 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     }
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
-    let mut response = match sent {
+    let response = match sent {
         Ok(response) => response,
         Err(error) => {
             bar.finish();
             return ended(telling, None, not_whole(&error), Some(&error));
         }
     };
-    if args.verbose {
-        for redirected in response.history() {
-            tell(&exchange::redirect(redirected));
-        }
-        tell(&exchange::response(&response));
-    }
-    let mut written = Written::default();
-    let (response, outcome) = if args.events {
-        write_events(response).await
-    } else {
-        let outcome = write_out(args, &mut response, &mut written).await;
-        (response, outcome)
-    };
+    let (response, written, outcome) = write(args, response).await;
     bar.finish();
     let tells = args.verbose || outcome.is_err() || !response.ok();
     if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
@@ -115,12 +103,12 @@ fn ended(
 }
 
 fn session(args: &GetArgs) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
-    options.decode.enabled = !args.no_decode;
-    options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
+    settings::decode(&args.decode, &mut options);
+    options.response.max_body = args.max_filesize;
     who::options(&mut options, &args.request.who)?;
-    let session = settings::open(options)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, &args.request.who)?;
     Ok(session)
 }
@@ -143,6 +131,17 @@ struct Written {
     length: u64,
     /// The last byte was no line break.
     is_within_line: bool,
+}
+
+/// Writes the response, as events or as it is; how much is out is told also where it breaks off.
+async fn write(args: &GetArgs, mut response: Response) -> (Response, Written, Result<(), Broken>) {
+    let mut written = Written::default();
+    if args.events {
+        let (response, outcome) = write_events(response).await;
+        return (response, written, outcome);
+    }
+    let outcome = write_out(args, &mut response, &mut written).await;
+    (response, written, outcome)
 }
 
 /// Writes head and body, each piece as it comes; to a file, all of it at once when it is whole.

@@ -1,9 +1,12 @@
 //! How hosts are reached: the options of connections and TLS, as the library has them.
 
-use gannet::{ClientCertificate, ErrorKind, IpVersion, Options, TlsVersion};
+use gannet::{ClientCertificate, ErrorKind, Hickory, HickoryOptions, IpVersion, Options, TlsVersion};
 
 use crate::args::{ConnectArgs, values};
 use crate::exit::usage;
+
+/// Lookups at once where none takes a thread: at 20 ms each some 12,000 a second.
+const ASYNC_LOOKUPS: usize = 256;
 
 /// Puts them into a session's options. Keys are logged where SSLKEYLOGFILE says so, as with curl.
 ///
@@ -31,10 +34,25 @@ pub(super) fn apply(args: &ConnectArgs, options: &mut Options) -> anyhow::Result
     }
     connections.keepalive = args.keepalive();
     connections.eyeballs_delay = args.eyeballs_delay().unwrap_or(connections.eyeballs_delay);
+    connections.max_age = args.connection_max_age;
+    options.dns.spread = args.spread;
     options.dns.overrides = args.resolve.clone();
+    // What takes no thread can be many.
+    let lookups = if args.asks_servers() { ASYNC_LOOKUPS } else { options.dns.max_lookups };
+    options.dns.max_lookups = args.dns_lookups.unwrap_or(lookups);
     options.guard.deny_private = args.deny_private;
     options.guard.allow = args.allow_private.clone();
     Ok(())
+}
+
+/// What looks names up in place of the system's resolver.
+///
+/// # Errors
+/// Usage: the machine's configuration cannot be read.
+pub(super) fn resolver(args: &ConnectArgs) -> anyhow::Result<Option<Hickory>> {
+    let options = HickoryOptions { servers: args.dns_servers.clone(), ..HickoryOptions::default() };
+    let made = args.asks_servers().then(|| Hickory::new(&options)).transpose();
+    made.map_err(|error| usage(format!("--resolver async: {}", error.message())))
 }
 
 /// An error of a session's options, by the name of the option on the command line.
@@ -47,6 +65,7 @@ pub(super) fn refused(error: &gannet::Error) -> Option<anyhow::Error> {
         "tls.server_name" => "--tls-server-name",
         "dns.overrides" => "--resolve",
         "tls.extra_roots" | "tls.only_extra_roots" => "--cacert",
+        "proxy.tls.extra_roots" => "--proxy-cacert",
         _ => return None,
     };
     (error.kind() == ErrorKind::Request).then(|| usage(format!("{name}:{rest}")))

@@ -84,6 +84,23 @@ fn the_exchange_is_shown_as_it_was_with_its_secrets_blanked() {
     assert_eq!(ran.text(), "hello");
 }
 
+#[test]
+fn what_the_session_adds_to_a_request_is_shown_too() {
+    let origin = Origin::start_blocking().unwrap();
+    let place = Place::new();
+    let jar = place.file("jar", "127.0.0.1\tFALSE\t/\tFALSE\t0\tkey\thunter2\n");
+    let url = origin.url("/digest-auth/auth/me/pw");
+    let ran = gannet(["get", "-v", &url, "-u", "me:pw", "--digest", "-b", &jar]).assert_code(0);
+    let shown: Vec<_> = ran.err.lines().filter(|line| ["> ", "< ", "* "].iter().any(|s| line.starts_with(s))).collect();
+    let order = ["> GET", "> cookie: ***", "< HTTP/1.1 401", "* once more", "> GET", "> cookie: ***", "< HTTP/1.1 200"];
+    let mut rest = shown.iter();
+    for wanted in order {
+        assert!(rest.any(|line| line.starts_with(wanted)), "{wanted} in its place: {}", ran.err);
+    }
+    assert_eq!(ran.err.matches("> authorization: ***").count(), 1, "{}", ran.err);
+    assert!(!ran.err.contains("hunter"), "{}", ran.err);
+}
+
 fn blanked(line: &str) -> String {
     match line.split_once(": ") {
         Some((name, value)) if value.contains("hunter") || name == "authorization" => format!("{name}: ***"),
@@ -122,7 +139,7 @@ fn redirects_are_followed_and_shown_unless_told_not_to() {
     let origin = Origin::start_blocking().unwrap();
     let url = origin.url("/redirect/2");
     let ran = gannet(["get", "-v", &url]).assert_code(0);
-    assert_eq!(ran.err.matches("< 302").count(), 2, "{}", ran.err);
+    assert_eq!(ran.err.matches("< HTTP/1.1 302 Found").count(), 2, "{}", ran.err);
     let stay = gannet(["get", "-i", "--no-follow", &url]).assert_code(0);
     assert!(stay.text().starts_with("HTTP/1.1 302 Found\n"), "{}", stay.text());
 }
@@ -261,4 +278,15 @@ fn a_reader_that_goes_away_is_no_crash() {
 fn answer(status: &str, fields: &str, body: &str) -> Script {
     let length = body.len();
     Script::new().expect_head().send(format!("HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\n\r\n{body}"))
+}
+
+#[test]
+fn a_usual_field_is_left_out_and_one_can_be_empty_as_curl_has_it() {
+    let origin = Origin::start_blocking().unwrap();
+    let seen = body(&["-H", "User-Agent:", "-H", "accept: ", "-H", "X-Empty;", &origin.url("/headers")]);
+    let headers = seen["headers"].as_object().unwrap();
+    assert!(!headers.contains_key("User-Agent") && !headers.contains_key("Accept"), "{headers:?}");
+    assert_eq!(headers["X-Empty"], "");
+    assert!(headers.contains_key("Accept-Encoding"));
+    gannet(["get", "--proxy-header", "X-A:", &origin.url("/")]).assert_code(2).assert_says("--proxy-header");
 }

@@ -1,6 +1,7 @@
 //! HTTP/2 from the command line, against a server that people run: nginx, which says how many requests it takes at
 //! once, and after some of them closes the connection.
 
+use gannet_origin::script::{Script, ScriptedServer, frames};
 use gannet_origin::{Identity, Origin};
 
 use super::gannet::{Place, gannet, rows_in};
@@ -81,4 +82,26 @@ fn only_one_version_can_be_asked_for() {
     gannet(["get", &url, "--http1.1", "--http2-prior-knowledge"]).assert_code(2);
     gannet(["get", "-v", &url, "--http2-prior-knowledge"]).assert_code(0).assert_says("< HTTP/2 200");
     gannet(["get", "-v", &url, "--http2"]).assert_code(0).assert_says("< HTTP/1.1 200 OK");
+}
+
+#[test]
+fn a_silent_server_is_asked_by_a_ping_whether_it_is_still_there() {
+    let hello = [frames::settings(&[]), frames::frame(frames::SETTINGS, 1, 0, &[])].concat();
+    let begun = || Script::new().expect_frame(frames::SETTINGS).send(&hello).expect_frame(frames::HEADERS);
+    // The ping is answered, and then the request.
+    let pong = frames::frame(frames::PING, 1, 0, &[0x3b, 0x7c, 0xdb, 0x7a, 0x0b, 0x87, 0x16, 0xb4]);
+    let slow = begun().expect_frame(frames::PING).send(pong).send(frames::answer(1, "200", "ok")).hang();
+    let server = ScriptedServer::start_blocking([slow]).unwrap();
+    let asking = ["--http2-prior-knowledge", "--http2-ping-interval", "50ms"];
+    let got = gannet([&["get", &server.url("/")], &asking[..]].concat());
+    assert_eq!(got.text(), "ok");
+    got.assert_code(0);
+    // One that is asked and ends.
+    let (server, place) =
+        (ScriptedServer::start_blocking([begun().expect_frame(frames::PING).close()]).unwrap(), Place::new());
+    let (file, out) = (place.file("urls.txt", &server.url("/")), place.path("out.jsonl"));
+    let more = ["-o", out.to_str().unwrap(), "--retries", "0"];
+    gannet([&["fetch", &file], &asking[..], &more[..]].concat()).assert_code(3);
+    assert_eq!(rows_in(&out)[0]["error"]["kind"], "connection", "{:?}", rows_in(&out));
+    gannet(["get", &server.url("/"), "--http1.1", "--http2-ping-interval", "1"]).assert_code(2);
 }

@@ -1,6 +1,6 @@
 //! Every form of input, and what of it cannot be read.
 
-use gannet_origin::Origin;
+use gannet_origin::{Origin, Proxy};
 use serde_json::{Value, json};
 
 use crate::gannet::{Place, gannet, with_stdin};
@@ -64,6 +64,32 @@ fn a_jsonl_file_gives_requests_and_a_broken_line_is_a_row() {
     assert_eq!((&rows[2]["error"]["kind"], &rows[2]["line"]), (&json!("input"), &json!(3)));
     assert_eq!(rows[3]["ok"], false, "a header with a line break must not be sent");
     assert_eq!(rows[4]["ok"], true);
+}
+
+#[test]
+fn a_row_can_name_its_own_proxy_unless_rows_are_strangers() {
+    let origin = Origin::start_blocking().unwrap();
+    let (own, common) = (Proxy::start_blocking().unwrap(), Proxy::start_blocking().unwrap());
+    let place = Place::new();
+    let lines = [
+        json!({ "url": origin.url("/items/1"), "proxy": own.url("http") }).to_string(),
+        json!({ "url": origin.url("/items/2"), "proxy": own.url("socks5") }).to_string(),
+        json!({ "url": origin.url("/items/3"), "proxy": "" }).to_string(),
+        json!({ "url": origin.url("/items/4") }).to_string(),
+        json!({ "url": origin.url("/items/5"), "proxy": "gopher://me:sesame@x" }).to_string(),
+    ];
+    let file = place.file("rows.jsonl", &(lines.join("\n") + "\n"));
+    let rows = sorted(gannet(["fetch", &file, "-x", &common.url("http")]).assert_code(3).rows());
+    assert!(rows[..4].iter().all(|row| row["ok"] == true), "{rows:?}");
+    assert_eq!((own.asked().len(), common.asked().len()), (2, 1));
+    assert_eq!(rows[4]["error"]["kind"], "input");
+    assert!(!rows[4].to_string().contains("sesame"), "{}", rows[4]);
+    let guarded = ["fetch", &file, "--deny-private", "--allow-private", "127.0.0.0/8"];
+    let rows = sorted(gannet(guarded).assert_code(3).rows());
+    let ok: Vec<_> = rows.iter().map(|row| row["ok"] == true).collect();
+    assert_eq!(ok, [false, false, false, true, false]);
+    assert!(rows[1]["error"]["message"].as_str().unwrap().contains("proxy"), "{}", rows[1]);
+    assert_eq!(own.asked().len(), 2);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::io::copy;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Duration;
 
+use gannet_origin::names::{Answer, NameServer};
 use gannet_origin::{Identity, Origin};
 
 use crate::gannet::{Place, command, gannet, ran};
@@ -39,6 +41,57 @@ fn a_host_is_reached_by_the_address_given_for_it() {
     }
     gannet(["get", &url, "--resolve", "some.invalid:127.0.0.1"]).assert_code(2).assert_says("host:port:address");
     gannet(["get", &url, "--resolve", "127.0.0.1:80:127.0.0.1"]).assert_code(2).assert_says("--resolve: ");
+}
+
+#[test]
+fn names_are_asked_of_the_servers_that_were_given() {
+    let origin = Origin::start_blocking().unwrap();
+    let names = NameServer::start_blocking(|asked| match &*asked.name {
+        "none.test" => Answer::NoSuchName,
+        "fails.test" => Answer::Fails,
+        "silent.test" => Answer::Silence,
+        _ => Answer::addresses(&["127.0.0.1"]),
+    });
+    let names = names.unwrap();
+    let server = names.addr().to_string();
+    let url = |name: &str| format!("http://{name}:{}/anything", origin.addr().port());
+    for command in COMMANDS {
+        gannet([command, &url("some.test"), "--dns-servers", &server]).assert_code(0);
+        gannet([command, &url("some.test"), "--dns-servers", &server, "--deny-private"]).assert_code(3);
+        let by_hand = ["--resolve", "none.test:*:127.0.0.1"];
+        gannet([command, &url("none.test"), "--dns-servers", &server, by_hand[0], by_hand[1]]).assert_code(0);
+        gannet([command, &url("localhost"), "--resolver", "async"]).assert_code(0);
+    }
+    assert_eq!(names.asked().len(), 8);
+    let get = |name: &str| gannet(["get", &url(name), "--dns-servers", &server]).assert_code(3);
+    get("none.test").assert_says("error: dns: ").assert_says("there is no such name");
+    get("fails.test").assert_says("error: dns: ").assert_says("may later");
+    for command in COMMANDS {
+        let args = [command, &url("silent.test"), "--dns-servers", &server, "--dns-timeout", "0.1"];
+        let ran = gannet(args.iter().copied().chain(["--retries", "0"].into_iter().filter(|_| command == "fetch")));
+        ran.assert_code(3).assert_says("timeout.connect");
+    }
+    gannet(["get", &url("some.test"), "--dns-servers", "localhost"]).assert_code(2).assert_says("--dns-servers");
+}
+
+#[test]
+fn a_run_over_many_hosts_looks_many_names_up_at_once() {
+    let origin = Origin::start_blocking().unwrap();
+    let slowly = || Answer::After(Duration::from_millis(5), Box::new(Answer::addresses(&["127.0.0.1"])));
+    let names = NameServer::start_blocking(move |_| slowly()).unwrap();
+    let place = Place::new();
+    let lines: Vec<_> = (0..300).map(|n| format!("http://h{n}.test:{}/items/1", origin.addr().port())).collect();
+    let file = place.file("urls.txt", &lines.join("\n"));
+    let server = names.addr().to_string();
+    let run = |more: &[&str]| {
+        let args = [&["fetch", &file, "--format", "none", "--dns-servers", &server], more].concat();
+        gannet(args).assert_code(0);
+    };
+    run(&["--dns-lookups", "4"]);
+    assert!(names.most_at_once() <= 8, "{}", names.most_at_once());
+    run(&[]);
+    assert!(names.most_at_once() > 32, "{}", names.most_at_once());
+    assert_eq!(names.asked().len(), 1200);
 }
 
 #[test]

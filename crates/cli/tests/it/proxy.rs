@@ -130,3 +130,19 @@ fn a_runs_state_keeps_no_proxy_and_another_may_go_on() {
     // Through which proxy a row is asked is no part of what is asked.
     gannet(["fetch", &url, "-o", &out, "--retries", "0"]).assert_code(3);
 }
+
+#[test]
+fn a_file_that_holds_no_certificate_is_told_by_the_option_that_named_it() {
+    let place = Place::new();
+    let none = place.file("none.pem", "nothing of the kind");
+    let broken = place.file("broken.pem", "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n");
+    for (option, other) in [("--cacert", "--proxy-cacert"), ("--proxy-cacert", "--cacert")] {
+        for file in [&none, &broken] {
+            for command in ["get", "fetch"] {
+                let ran = gannet([command, "http://127.0.0.1:9/", option, file]).assert_code(2);
+                assert!(ran.err.contains(option), "{}", ran.err);
+                assert!(!ran.err.replace(option, "").contains(other), "{}", ran.err);
+            }
+        }
+    }
+}

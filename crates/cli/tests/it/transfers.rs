@@ -106,6 +106,40 @@ fn a_body_is_compressed_and_waits_to_be_asked_for() {
 }
 
 #[test]
+fn the_bodies_of_a_run_are_compressed_wait_to_be_asked_for_and_stay_as_they_came() {
+    let origin = Origin::start_blocking().unwrap();
+    let rows = |args: &[&str]| gannet([&["fetch"], args].concat()).assert_code(0).rows();
+    let urls = [origin.url("/anything/1"), origin.url("/anything/2")];
+    for row in rows(&[&urls[0], &urls[1], "--json", "{\"n\": \"{index}\"}", "--compress", "gzip"]) {
+        assert_eq!(row["json"]["headers"]["Content-Encoding"], "gzip", "{row}");
+        let sent = row["json"]["data"].as_str().unwrap();
+        assert!(!sent.contains("\"n\""), "{row}");
+    }
+    let plain = rows(&[&origin.url("/headers"), "--compress", "gzip"]);
+    assert!(!plain[0].to_string().contains("Content-Encoding"), "a row without a body has none to compress");
+    let refuses = Script::new().expect_head().send("HTTP/1.1 413 No\r\ncontent-length: 0\r\n\r\n").expect_end();
+    let server = serve([refuses]);
+    gannet(["fetch", "-d", "body", "--expect100-timeout", "600", &server.url("/")]).assert_code(3);
+    assert!(text(&server.received()[0]).ends_with("\r\n\r\n"), "the body was spared");
+    let raw = rows(&[&origin.url("/gzip"), "--no-decode"]);
+    assert!(raw[0]["body_base64"].as_str().unwrap().starts_with("H4sI"), "{}", raw[0]);
+    let seen = rows(&[&origin.url("/headers"), "--no-decode"]);
+    assert!(!seen[0].to_string().to_lowercase().contains("accept-encoding"), "{}", seen[0]);
+    let bomb = origin.url("/bomb?mib=120");
+    let args = ["fetch", &bomb, "--format", "none", "--max-body", "200MiB", "--retries", "0", "--summary", "json"];
+    assert!(gannet(args).assert_code(3).err.contains("too_large"));
+    gannet(args.into_iter().chain(["--max-ratio", "0"])).assert_code(0);
+}
+
+#[test]
+fn a_body_larger_than_it_may_be_is_told() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/bytes/3000");
+    gannet(["get", &url, "--max-filesize", "2K"]).assert_code(3).assert_says("error: too_large: ");
+    assert_eq!(gannet(["get", &url, "--max-filesize", "3000"]).assert_code(0).out.len(), 3000);
+}
+
+#[test]
 fn item_18_a_torn_body_leaves_no_file_of_its_name_and_is_gone_on_with() {
     let place = Place::new();
     let server = serve([torn(TAG), rest(), answer("200 OK", "", "new")]);

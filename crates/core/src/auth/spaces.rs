@@ -1,6 +1,6 @@
 //! What is known of protection spaces: which challenge an origin made, for which of its paths, and how often its
 //! nonce was used, so that the next request is signed without being asked first. A space never reaches beyond the
-//! origin that declared it, whatever its `domain` says. Holds no credentials.
+//! origin that declared it, whatever its `domain` says. Holds no passwords.
 
 use std::collections::HashMap;
 
@@ -29,6 +29,9 @@ pub struct Answer {
     pub value: String,
     /// The server says that the credentials were right and only their nonce too old.
     pub stale: bool,
+    /// The same realm has asked before, and taken no answer of this user's since: to who signed beforehand it says
+    /// that the password is wrong, and not that the server forgot a nonce.
+    pub unproven: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +45,8 @@ struct Space {
     /// Beginnings of paths.
     reach: Vec<Box<str>>,
     proof: Proof,
+    /// The user whose answer the server took last.
+    accepted: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -54,17 +59,35 @@ impl Spaces {
     /// The Authorization value for a request to a space that is known, or `None`: then it goes without, and is
     /// asked. Counts a use of the nonce; `cnonce` as for [`Digest::answer`].
     pub fn sign(&mut self, asked: &Asked<'_>, who: &Credentials, cnonce: &str) -> Option<String> {
+        self.closest(asked.url, who)?.proof.show(asked, who, cnonce)
+    }
+
+    /// The server took this user's answer at this URL.
+    pub fn on_accepted(&mut self, url: &Url, who: &Credentials) {
+        if let Some(space) = self.closest(url, who).filter(|space| !space.is_proven(who)) {
+            space.accepted = Some((&*who.user).into());
+        }
+    }
+
+    /// The server refused this user's answer at this URL, and not because of its nonce.
+    pub fn on_refused(&mut self, url: &Url, who: &Credentials) {
+        if let Some(space) = self.closest(url, who).filter(|space| space.is_proven(who)) {
+            space.accepted = None;
+        }
+    }
+
+    /// The space that this URL lies in; of several the closest, and among equals the one declared last.
+    fn closest(&mut self, url: &Url, who: &Credentials) -> Option<&mut Space> {
         self.tick += 1;
-        let origin = self.origins.get_mut(&*name_of(asked.url))?;
+        let origin = self.origins.get_mut(&*name_of(url))?;
         origin.used = self.tick;
-        let path = asked.url.path();
+        let path = url.path();
         let reach =
             |space: &Space| space.reach.iter().filter(|start| path.starts_with(&***start)).map(|s| s.len()).max();
         let fits = origin.spaces.iter_mut().filter(|space| space.proof.suits(who.scheme));
-        // The closest one; among equals the one declared last.
         let space =
             fits.filter_map(|space| reach(space).map(|length| (length, space))).max_by_key(|(length, _)| *length);
-        space?.1.proof.show(asked, who, cnonce)
+        Some(space?.1)
     }
 
     /// Takes in the challenges of a 401 to this request, and answers the first that these credentials may and can
@@ -87,16 +110,26 @@ impl Spaces {
             Some(challenge) => {
                 let reach = reach(asked.url, challenge.domain());
                 let stale = challenge.is_stale();
-                (Space { reach, proof: Proof::Digest { challenge: Box::new(challenge), count: 0 } }, stale)
+                (
+                    Space { reach, proof: Proof::Digest { challenge: Box::new(challenge), count: 0 }, accepted: None },
+                    stale,
+                )
             }
             None => {
                 let realm = basic()?.param("realm").unwrap_or_default().into();
-                (Space { reach: vec![folder(asked.url.path()).into()], proof: Proof::Basic { realm } }, false)
+                (
+                    Space {
+                        reach: vec![folder(asked.url.path()).into()],
+                        proof: Proof::Basic { realm },
+                        accepted: None,
+                    },
+                    false,
+                )
             }
         };
         let value = space.proof.show(asked, who, cnonce)?;
-        self.remember(asked.url, space);
-        Some(Answer { value, stale })
+        let known = self.remember(asked.url, space);
+        Some(Answer { value, stale, unproven: known.is_some_and(|user| user.as_deref() != Some(&*who.user)) })
     }
 
     /// Takes in an Authentication-Info field of a response to a signed request: the nonce to use next, if it names one.
@@ -118,7 +151,8 @@ impl Spaces {
         }
     }
 
-    fn remember(&mut self, url: &Url, space: Space) {
+    /// Whose answer the same realm took last, if it is known already.
+    fn remember(&mut self, url: &Url, mut space: Space) -> Option<Option<Box<str>>> {
         let name = name_of(url);
         if self.origins.len() >= MAX_ORIGINS && !self.origins.contains_key(&*name) {
             let eldest = self.origins.iter().min_by_key(|(_, origin)| origin.used).map(|(name, _)| name.clone());
@@ -128,11 +162,20 @@ impl Spaces {
         }
         let origin = self.origins.entry(name).or_default();
         origin.used = self.tick;
-        origin.spaces.retain(|old| !old.proof.same_realm(&space.proof));
+        let old = origin.spaces.iter().position(|old| old.proof.same_realm(&space.proof));
+        let known = old.map(|old| origin.spaces.remove(old).accepted);
+        space.accepted = known.clone().flatten();
         if origin.spaces.len() == MAX_PER_ORIGIN {
             origin.spaces.remove(0);
         }
         origin.spaces.push(space);
+        known
+    }
+}
+
+impl Space {
+    fn is_proven(&self, who: &Credentials) -> bool {
+        self.accepted.as_deref() == Some(&*who.user)
     }
 }
 
@@ -226,6 +269,28 @@ mod tests {
         assert!(stale.as_ref().is_some_and(|answer| answer.stale && answer.value.contains("nc=00000001")));
         let next = signed(&mut spaces, "http://h/", Scheme::Digest).unwrap();
         assert!(next.contains("nonce=\"m\"") && next.contains("nc=00000002"), "{next}");
+    }
+
+    #[test]
+    fn whose_answer_was_taken_is_known_by_user_and_realm_until_one_is_refused() {
+        let (mut spaces, at) = (Spaces::default(), url("http://h/a"));
+        let you = Credentials::new("you", "pw", Scheme::Digest);
+        let unproven = |spaces: &mut Spaces, who: &Credentials, field: &str| {
+            spaces.answer(&asked(&url("http://h/a")), who, [field.as_bytes()], "c").unwrap().unproven
+        };
+        let me = who(Scheme::Digest);
+        assert!(!unproven(&mut spaces, &me, DIGEST), "asked for the first time");
+        assert!(unproven(&mut spaces, &me, DIGEST), "and nothing was taken since");
+        spaces.on_accepted(&at, &me);
+        assert!(
+            !unproven(&mut spaces, &me, "Digest realm=r, nonce=m, qop=auth") && unproven(&mut spaces, &you, DIGEST)
+        );
+        assert!(!unproven(&mut spaces, &you, "Digest realm=other, nonce=n"));
+        spaces.on_accepted(&at, &me);
+        spaces.on_refused(&at, &you);
+        assert!(!unproven(&mut spaces, &me, "Digest realm=other, nonce=n"));
+        spaces.on_refused(&at, &me);
+        assert!(unproven(&mut spaces, &me, "Digest realm=other, nonce=n"));
     }
 
     #[test]

@@ -18,10 +18,12 @@ pub struct RowRef {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Action {
-    /// Send the row's request, and tell [`Schedule::on_outcome`] how it went.
+    /// Send the row's request, and tell [`Schedule::on_outcome`](super::Schedule::on_outcome) how it went.
     Start(Start),
-    /// Read one row and call [`Schedule::on_row`], [`Schedule::on_unreadable`], [`Schedule::on_end_of_input`] or
-    /// [`Schedule::on_input_pending`]. Asked for again until one of them was called.
+    /// Read one row and call [`Schedule::on_row`](super::Schedule::on_row),
+    /// [`Schedule::on_unreadable`](super::Schedule::on_unreadable),
+    /// [`Schedule::on_end_of_input`](super::Schedule::on_end_of_input) or
+    /// [`Schedule::on_input_pending`](super::Schedule::on_input_pending). Asked for again until one of them was called.
     Read,
     /// The row's deadline passed while it waited for another attempt: write it with `timeout.deadline`. It is finished.
     Expired {
@@ -54,14 +56,14 @@ pub struct Start {
     pub attempt: u32,
     /// When the row must be finished; an attempt still under way then ends as `timeout.deadline`.
     pub deadline: Option<Instant>,
-    /// How long after the start a copy may be sent, if [`Schedule::hedge`] allows it then. Only for a request whose
-    /// method is safe; `None` is no copy.
+    /// How long after the start a copy may be sent, if [`Schedule::hedge`](super::Schedule::hedge) allows it then. Only
+    /// for a request whose method is safe; `None` is no copy.
     pub hedge_after: Option<Duration>,
     /// To be given back with the outcome. Dropping it leaves the attempt in flight for ever.
     pub ticket: Ticket,
 }
 
-/// Proof of an attempt in flight; spent by [`Schedule::on_outcome`].
+/// Proof of an attempt in flight; spent by [`Schedule::on_outcome`](super::Schedule::on_outcome).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Ticket {

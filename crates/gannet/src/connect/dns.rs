@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use gannet_core::{ErrorKind, Phase};
 use tokio::sync::watch;
+use tokio::time::timeout_at;
 
-use crate::error::{Error, Result};
+use crate::alarm::later;
+use crate::error::{Error, Result, is_exhaustion};
 use crate::options::Dns;
 use crate::resolve::Resolve;
 use cache::{Answer, Cache};
@@ -73,9 +75,12 @@ struct Flight {
 /// What somebody who asked for a name waits with. Dropping it disturbs nobody else.
 pub(crate) enum Lookup {
     Known(Option<Answer>),
-    Asked { progress: watch::Receiver<Progress>, given: usize },
+    Asked { progress: watch::Receiver<Progress>, given: usize, until: Option<Limit> },
     Unable(Option<std::io::Error>),
 }
+
+/// When the wait for addresses ends, and how long it then was.
+type Limit = (tokio::time::Instant, Duration);
 
 impl Lookup {
     /// Whether it was answered without asking anybody.
@@ -83,16 +88,17 @@ impl Lookup {
         matches!(self, Lookup::Known(_))
     }
 
-    /// Returns when the lookup is being made, no longer queued.
-    pub(crate) async fn started(&mut self) {
-        if let Lookup::Asked { progress, .. } = self {
+    /// Returns when the lookup is being made, no longer queued; from then on it may take so long.
+    pub(crate) async fn started(&mut self, limit: Option<Duration>) {
+        if let Lookup::Asked { progress, until, .. } = self {
             // An error means that it is over already.
             let _ = progress.wait_for(|progress| progress.started || progress.end.is_some()).await;
+            *until = limit.map(|limit| (later(tokio::time::Instant::now(), limit), limit));
         }
     }
 
-    /// The next addresses, as they come; `None` when there were some and no more will come. Safe to drop and ask
-    /// again.
+    /// The next addresses, as they come; `None` when there were some and no more will come, or be waited for. Safe to
+    /// drop and ask again.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<IpAddr>>> {
         match self {
             Lookup::Known(answer) => match answer.take() {
@@ -105,7 +111,7 @@ impl Lookup {
                 let error = Error::io(ErrorKind::Resources, Phase::Dns, "cannot start a lookup", error);
                 Err(error.with_kind(ErrorKind::Resources))
             }
-            Lookup::Asked { progress, given } => loop {
+            Lookup::Asked { progress, given, until } => loop {
                 {
                     let progress = progress.borrow_and_update();
                     if let Some(more) = progress.addresses.get(*given..).filter(|more| !more.is_empty()) {
@@ -118,8 +124,16 @@ impl Lookup {
                         None => {}
                     }
                 }
+                let changed = match *until {
+                    None => progress.changed().await,
+                    Some((at, limit)) => match timeout_at(at, progress.changed()).await {
+                        Ok(changed) => changed,
+                        Err(_) if *given > 0 => return Ok(None),
+                        Err(_) => return Err(Error::timeout(ErrorKind::TimeoutConnect, Phase::Dns, limit)),
+                    },
+                };
                 // The session is gone.
-                progress.changed().await.map_err(|_| Error::closed())?;
+                changed.map_err(|_| Error::closed())?;
             },
         }
     }
@@ -135,6 +149,11 @@ impl Lookup {
 }
 
 impl Failure {
+    fn of(error: &std::io::Error) -> Self {
+        let exhausted = error.raw_os_error().filter(|_| is_exhaustion(error));
+        Failure { message: error.to_string().into(), exhausted }
+    }
+
     fn into_error(self) -> Error {
         match self.exhausted {
             Some(code) => {
@@ -157,6 +176,11 @@ impl Resolver {
         Ok(Resolver { shared: Arc::new(shared), overrides })
     }
 
+    /// Forgets every answer; lookups under way go on, and theirs are kept.
+    pub(crate) fn clear(&self) {
+        self.shared.lock().cache.clear();
+    }
+
     /// Asks for a name's addresses: from the options, the cache, a lookup under way, or by a new one.
     pub(crate) fn lookup(&self, name: &str, port: u16) -> Lookup {
         if let Some(addresses) = self.overrides.get(name, port) {
@@ -167,7 +191,7 @@ impl Resolver {
             return Lookup::Known(Some(answer.clone()));
         }
         if let Some(flight) = state.cache.flight(name) {
-            return Lookup::Asked { progress: flight.progress.subscribe(), given: 0 };
+            return Lookup::Asked { progress: flight.progress.subscribe(), given: 0, until: None };
         }
         let name: Arc<str> = name.into();
         let (sender, progress) = watch::channel(Progress::default());
@@ -179,7 +203,7 @@ impl Resolver {
         match started {
             Ok(task) => {
                 state.cache.take_off(name, Flight { progress: sender, _task: task });
-                Lookup::Asked { progress, given: 0 }
+                Lookup::Asked { progress, given: 0, until: None }
             }
             Err(error) => Lookup::Unable(Some(error)),
         }

@@ -11,8 +11,8 @@ mod stream;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -28,6 +28,7 @@ use crate::trace::Steps;
 use dial::Dialer;
 use proxy::Through;
 pub(crate) use stream::Stream;
+pub use tls::TlsInfo;
 use tls::TlsSetup;
 
 /// What opens connections for one session.
@@ -36,6 +37,7 @@ pub(crate) struct Connector {
     tls: TlsSetup,
     /// For proxies that are spoken to inside TLS.
     proxy_tls: TlsSetup,
+    version: HttpVersion,
 }
 
 /// Where a URL leads to, and how one speaks there.
@@ -47,6 +49,15 @@ pub(crate) struct Target<'a> {
     pub(crate) tls: bool,
     /// By the options, not by a URL: the address guard has no say.
     pub(crate) chosen: bool,
+}
+
+/// A connection that is wanted: to this URL's origin, through this proxy.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) via: Option<&'a ProxyServer>,
+    /// HTTP/1.1 is to be spoken on it, whatever the session offers.
+    pub(crate) http1: bool,
 }
 
 impl<'a> Target<'a> {
@@ -63,20 +74,21 @@ impl Connector {
     pub(crate) fn new(options: &Options, resolver: Option<Arc<dyn Resolve>>) -> Result<Self> {
         let tls = TlsSetup::new(&options.tls, options.http.version)?;
         // What is said to a proxy is HTTP/1.1.
-        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)?;
-        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls })
+        let proxy_tls = TlsSetup::new(&options.proxy.tls, HttpVersion::Http1)
+            .map_err(|error| Error::request(format!("proxy.{}", error.message())))?;
+        Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls, version: options.http.version })
     }
 
-    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limit` bounds lookup, TCP, a
-    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver. `progress` is told of
-    /// each step.
-    pub(crate) async fn connect(
-        &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
-        limit: Option<Duration>,
-        progress: &mut Steps,
-    ) -> Result<Conn> {
+    /// Forgets the addresses of names.
+    pub(crate) fn forget_names(&self) {
+        self.dialer.forget_names();
+    }
+
+    /// Opens a connection to the URL's origin, or to the proxy and through it. `limits.connect` bounds lookup, TCP, a
+    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver; `limits.dns` each lookup
+    /// alone. `progress` is told of each step.
+    pub(crate) async fn connect(&self, wanted: Wanted<'_>, limits: &Timeouts, progress: &mut Steps) -> Result<Conn> {
+        let Wanted { url, via, http1 } = wanted;
         let target = Target::of(url)?;
         if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
             // Not even to an address: the connection might be used again for a name.
@@ -85,10 +97,10 @@ impl Connector {
         }
         let reached = via.map(ProxyServer::target);
         let mut dialing = self.dialer.dial(reached.as_ref().unwrap_or(&target), progress);
-        dialing.queued().await;
+        dialing.queued(limits.dns).await;
         let mut lookup = via.filter(|proxy| proxy.wants_addresses()).map(|_| self.dialer.dial(&target, progress));
         if let Some(lookup) = &mut lookup {
-            lookup.queued().await;
+            lookup.queued(limits.dns).await;
         }
         let mut phase = Phase::Dns;
         let steps = async {
@@ -104,11 +116,11 @@ impl Connector {
             }
             phase = Phase::Tls;
             progress.on_handshake();
-            let stream = self.tls.handshake(&target.host, stream).await?;
-            progress.on_secured();
+            let stream = self.tls.handshake(&target.host, stream, http1).await?;
+            progress.on_secured(self.tls.info_of(&stream));
             Ok(Conn::new(stream, progress.finish()))
         };
-        let Some(limit) = limit else {
+        let Some(limit) = limits.connect else {
             return steps.await;
         };
         match timeout_at(later(Instant::now(), limit), steps).await {

@@ -28,7 +28,7 @@ pub(super) struct Through<'a> {
 impl ProxyServer {
     /// Whether names are looked up on this side of it.
     pub(super) fn wants_addresses(&self) -> bool {
-        self.url().scheme() == ProxyScheme::Socks5
+        matches!(self.url().scheme(), ProxyScheme::Socks4 | ProxyScheme::Socks5)
     }
 
     /// Where it is reached.
@@ -49,11 +49,17 @@ impl Connector {
         let Through { proxy, target, dialing, lookup } = through;
         let Some(lookup) = lookup else {
             let stream = self.dialed(dialing, proxy, phase, progress).await?;
+            if proxy.is_forwarding(target.tls, self.version) {
+                return Ok(stream);
+            }
             let tunnel = tunnel(stream, proxy, target, &target.host, phase).await?;
             return tunnel.map_err(|error| proxy.refused(error));
         };
         *phase = Phase::Dns;
-        let mut addresses = lookup.addresses(progress).await?.into_iter().map(host_of);
+        let mut addresses = lookup.addresses(progress).await?;
+        // Version 4 has no word for the others.
+        addresses.retain(|ip| ip.is_ipv4() || proxy.url().scheme() != ProxyScheme::Socks4);
+        let mut addresses = addresses.into_iter().map(host_of);
         let again = proxy.target();
         let mut dialing = Some(dialing);
         let mut address = addresses.next();
@@ -82,7 +88,7 @@ impl Connector {
         let steps = async {
             let stream = dialing.stream(&mut Phase::Dns, progress).await?;
             match proxy.url().scheme() {
-                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream).await,
+                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream, true).await,
                 _ => Ok(stream),
             }
         };
@@ -90,7 +96,7 @@ impl Connector {
     }
 }
 
-/// The tunnel to this host, unless the proxy forwards requests itself.
+/// The tunnel to this host.
 async fn tunnel(
     mut stream: Stream,
     proxy: &ProxyServer,
@@ -99,9 +105,6 @@ async fn tunnel(
     phase: &mut Phase,
 ) -> Result<Result<Stream, TunnelError>> {
     let scheme = proxy.url().scheme();
-    if scheme.is_http() && !target.tls {
-        return Ok(Ok(stream));
-    }
     *phase = Phase::Tunnel;
     let to = proxy::Target { host: host.clone(), port: target.port };
     let handshake =

@@ -5,8 +5,7 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +21,8 @@ use crate::alarm::Alarm;
 use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
 use crate::exchange::{Clock, Failed, Watch};
-use crate::http2::from_map;
-use crate::pool::{Cut, Lease};
+use crate::http2::{Fault, Seat, from_map};
+use crate::pool::{Lease, Why};
 use crate::timings::Marks;
 
 pub(crate) struct Http2 {
@@ -37,14 +36,16 @@ pub(crate) struct Http2 {
     trailers: Option<Headers>,
     done: bool,
     kind: RequestKind,
+    /// Bytes of the body that were read since the window last grew for it.
+    taken: u64,
     /// What heads may still take of their limit: interim ones, the head itself and trailers together.
     room: usize,
     clock: Clock,
     pub(crate) watch: Watch,
     /// An error that came while nobody could be told.
     broken: Option<Failed>,
-    alarm: Alarm,
-    cut: Arc<Cut>,
+    /// Some until it is dropped.
+    seat: Option<Seat>,
     /// Last: the stream is over before another may take its place.
     lease: Lease,
 }
@@ -94,26 +95,26 @@ impl Http2 {
         let Some(muxed) = lease.muxed().cloned() else {
             return Err(Failed { error: Error::closed(), unanswered: false });
         };
-        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD };
+        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD, upgrade: false };
         let size = if watch.is_traced() { size_of(asked.head.headers()) } else { 0 };
         let is_empty = asked.body.length() == Some(0);
         let sent = muxed.sender().send_request(asked.head, is_empty);
         let (response, stream) = match sent {
             Ok(sent) => sent,
             Err(error) if error.is_io() || error.is_go_away() || error.is_reset() => {
-                lease.retire();
+                lease.retire(Why::Ended);
                 let message = "the connection takes no more requests";
                 let error = Error::new(ErrorKind::Connection, Phase::Send, message).with_source(error);
                 return Err(Failed { error: error.with_note(Note::Unprocessed), unanswered: false });
             }
             Err(error) => {
                 // Stream numbers run out after a billion requests; then the connection has to go.
-                lease.retire();
+                lease.retire(Why::Ended);
                 let error = Error::request("the request cannot be sent over HTTP/2").with_source(error);
                 return Err(Failed { error, unanswered: false });
             }
         };
-        let alarm = muxed.enter();
+        let seat = muxed.enter().unwrap_or_else(|| Seat { alarm: Alarm::default(), cut: lease.watch() });
         // Taken only now: a stream that can be sent once is still there for another connection before.
         let outgoing = (!is_empty).then(|| Outgoing::new(stream, &mut asked.body.kind, asked.held));
         watch.on_head_sent(size);
@@ -129,40 +130,57 @@ impl Http2 {
             trailers: None,
             done: false,
             kind,
+            taken: 0,
             room: limits.max_bytes,
             clock,
             watch,
             broken: None,
-            alarm,
-            cut: lease.watch(),
+            seat: Some(seat),
             lease,
         })
     }
 
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
         self.poll_upload(cx)?;
+        if let Poll::Ready(result) = self.poll_response(cx) {
+            return Poll::Ready(result);
+        }
+        self.poll_deadlines(cx, Phase::Head).map(Err)
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
         let Some(response) = &mut self.response else { return Poll::Pending };
-        let mut released = false;
+        let mut asked_for = false;
         // Taken one by one: an endless row of them is an endless head.
-        while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+        let last = loop {
+            let interim = match response.poll_informational(cx) {
+                Poll::Ready(Some(Ok(interim))) => interim,
+                // Asked for now, the head would let an interim response that comes meanwhile fall.
+                Poll::Pending => break false,
+                Poll::Ready(_) => break true,
+            };
+            if let Some(muxed) = self.lease.muxed() {
+                muxed.on_interim();
+            }
             if from_map(interim.headers(), &mut self.room).is_err() || take(&mut self.room, STATUS_LINE).is_err() {
                 return Poll::Ready(Err(self.broke_rule(ProtocolError::HeadTooLarge, Phase::Head)));
             }
             if interim.status() == StatusCode::CONTINUE
                 && let Some(out) = &mut self.outgoing
             {
-                out.held = None;
+                asked_for |= out.held.take().is_some();
             }
             self.clock.moved = Instant::now();
             self.watch.on_first_byte(self.clock.moved);
-            released = true;
+        };
+        if !last {
+            if asked_for {
+                self.poll_upload(cx)?;
+            }
+            return Poll::Pending;
         }
-        if released {
-            self.poll_upload(cx)?;
-        }
-        let Some(response) = &mut self.response else { return Poll::Pending };
-        match Pin::new(response).poll(cx) {
-            Poll::Ready(Ok(response)) => {
+        match ready!(Pin::new(response).poll(cx)) {
+            Ok(response) => {
                 self.response = None;
                 self.moved();
                 self.watch.on_first_byte(self.clock.moved);
@@ -172,11 +190,7 @@ impl Http2 {
                 let head = self.on_head(response);
                 Poll::Ready(head.map_err(|error| self.broke_rule(error, Phase::Head)))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Phase::Head))),
-            Poll::Pending => {
-                let failed = self.poll_deadlines(cx, Phase::Head);
-                failed.map(Err)
-            }
+            Err(error) => Poll::Ready(Err(self.failed(error, Phase::Head))),
         }
     }
 
@@ -208,12 +222,20 @@ impl Http2 {
                         continue;
                     }
                     self.watch.on_received(piece.len());
+                    self.taken += piece.len() as u64;
                     self.piece = piece;
                     return Ok(Poll::Ready(Some(self.piece.len())));
                 }
                 Poll::Ready(Some(Err(error))) => return Err(self.failed(error, Phase::Body)),
                 Poll::Ready(None) => {}
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => {
+                    if let Some(muxed) = self.lease.muxed()
+                        && muxed.window.on_caught_up(self.taken, muxed.streams())
+                    {
+                        self.taken = 0;
+                    }
+                    return Ok(Poll::Pending);
+                }
             }
             let trailers = match body.poll_trailers(cx) {
                 Poll::Ready(Ok(trailers)) => trailers,
@@ -274,6 +296,11 @@ impl Http2 {
         self.clock.excuse(waited, move_total);
     }
 
+    /// The connection takes no further request; those under way go on.
+    pub(crate) fn retire(&self) {
+        self.lease.retire(Why::Ended);
+    }
+
     /// Ends the exchange: the place on the connection is free for another.
     pub(crate) fn finish(mut self) -> Marks {
         self.watch.finish(self.clock.moved)
@@ -310,6 +337,7 @@ impl Http2 {
                     return Ok(());
                 }
                 out.held = None;
+                self.clock.moved = Instant::now();
             }
             if out.piece.is_empty() {
                 let mut piece = Vec::new();
@@ -357,11 +385,15 @@ impl Http2 {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
-        if self.cut.poll(cx) {
+        let Some(seat) = &mut self.seat else { return Poll::Pending };
+        if seat.cut.poll(cx) {
             let message = "the session was closed before this was done";
             return Poll::Ready(Failed { error: Error::new(ErrorKind::Closed, phase, message), unanswered: false });
         }
-        let error = match self.clock.poll(&mut self.alarm, cx, phase) {
+        // While the body waits to be asked for, that wait takes the place of `read`.
+        let is_held = self.outgoing.as_ref().is_some_and(|out| out.held.is_some());
+        let read = self.clock.read.filter(|_| !is_held);
+        let error = match (Clock { read, ..self.clock }).poll(&mut seat.alarm, cx, phase) {
             Poll::Ready(error) => error,
             Poll::Pending => return Poll::Pending,
         };
@@ -369,13 +401,19 @@ impl Http2 {
         let limit = self.clock.read.unwrap_or_default();
         let silent = self.lease.muxed().is_some_and(|muxed| muxed.silent_for() >= limit / 2);
         if error.kind() == ErrorKind::TimeoutRead && silent {
-            self.lease.retire();
+            self.lease.retire(Why::Failed);
         }
         Poll::Ready(Failed { error, unanswered: false })
     }
 
     fn broke_rule(&self, error: ProtocolError, phase: Phase) -> Failed {
         Failed { error: Error::new(ErrorKind::Protocol, phase, error.to_string()), unanswered: false }
+    }
+
+    /// The kind of a failure by a broken rule of the connection. Who of those that shared it was to blame nobody can
+    /// tell.
+    fn if_to_blame(&self, otherwise: ErrorKind) -> ErrorKind {
+        if self.lease.muxed().is_none_or(|muxed| muxed.is_alone()) { ErrorKind::Protocol } else { otherwise }
     }
 
     /// What an error of the stream or of its connection means for this request.
@@ -386,11 +424,13 @@ impl Http2 {
         let new = |kind, message: &'static str| Error::new(kind, phase, message);
         let mut unanswered = false;
         let failure = if error.is_io() {
-            self.lease.retire();
-            let silent = muxed.is_some_and(|muxed| muxed.has_unanswered_ping());
-            unanswered = phase == Phase::Head && !silent;
-            match (phase, silent) {
-                (_, true) => new(broken, "the server did not answer a ping"),
+            self.lease.retire(Why::Failed);
+            let fault = muxed.and_then(|muxed| muxed.fault());
+            unanswered = phase == Phase::Head && fault.is_none();
+            match (phase, fault) {
+                (_, Some(Fault::Silent)) => new(broken, "the server did not answer a ping"),
+                (_, Some(Fault::Flooded)) => new(self.if_to_blame(broken), "the connection was given up"),
+                (Phase::Head, Some(Fault::TlsRefused)) => new(ErrorKind::Tls, "the server refused the TLS session"),
                 (Phase::Body, _) => new(broken, "connection broken before the body was whole"),
                 _ => new(broken, "connection broken before the response"),
             }
@@ -398,7 +438,7 @@ impl Http2 {
             new(broken, "the server asks for less (ENHANCE_YOUR_CALM)").with_note(Note::Throttled)
         } else if error.is_remote() && error.is_go_away() {
             // Told only to streams above the last one that the server looked at (RFC 9113 §6.8).
-            self.lease.retire();
+            self.lease.retire(Why::Ended);
             new(broken, "the server closes the connection and did not look at the request").with_note(Note::Unprocessed)
         } else if error.is_remote() && reason == Reason::REFUSED_STREAM {
             new(broken, "the server refused the stream").with_note(Note::Unprocessed)
@@ -411,10 +451,8 @@ impl Http2 {
                 _ => new(broken, "the server reset the stream"),
             }
         } else if error.is_go_away() {
-            // Who of those that shared the connection was to blame nobody can tell.
-            let kind = if muxed.is_none_or(|muxed| muxed.is_alone()) { ErrorKind::Protocol } else { broken };
-            self.lease.retire();
-            new(kind, "the connection was given up: the server broke the rules of HTTP/2")
+            self.lease.retire(Why::Failed);
+            new(self.if_to_blame(broken), "the connection was given up: the server broke the rules of HTTP/2")
         } else if phase == Phase::Body {
             new(ErrorKind::Body, "the body is not what its head announced")
         } else {
@@ -426,8 +464,13 @@ impl Http2 {
 
 impl Drop for Http2 {
     fn drop(&mut self) {
-        if let Some(muxed) = self.lease.muxed() {
-            muxed.leave(std::mem::take(&mut self.alarm));
+        if let (Some(muxed), Some(seat)) = (self.lease.muxed(), self.seat.take()) {
+            let response = self.response.as_ref().map(ResponseFuture::stream_id);
+            let stream = response.or_else(|| Some(self.body.as_ref().filter(|_| !self.done)?.stream_id()));
+            if let Some(stream) = stream {
+                muxed.give_up(stream.as_u32());
+            }
+            muxed.leave(seat);
         }
     }
 }

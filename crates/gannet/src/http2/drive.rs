@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::client::SendRequest;
 
+use super::io::Fault;
 use super::ping::Pings;
 use super::{ASSUMED_STREAMS, Muxed};
-use crate::pool::{Place, Pool};
+use crate::pool::{Place, Pool, Why};
 
 pub(super) struct Drive {
     muxed: Arc<Muxed>,
@@ -21,12 +22,15 @@ pub(super) struct Drive {
     sender: SendRequest<Bytes>,
     limit: usize,
     draining: bool,
+    /// The window that the server was told.
+    window: u32,
 }
 
 impl Drive {
     pub(super) fn new(muxed: Arc<Muxed>, pool: Weak<Pool>, place: Place, pings: Option<Pings>) -> Self {
         let sender = muxed.sender.clone();
-        Drive { muxed, pool, place, pings, sender, limit: ASSUMED_STREAMS, draining: false }
+        let window = muxed.window.wanted();
+        Drive { muxed, pool, place, pings, sender, limit: ASSUMED_STREAMS, draining: false, window }
     }
 
     /// Looks whether the server has said something that the pool should know. Never called with the connection
@@ -56,8 +60,19 @@ impl Future for Drive {
         let me = &mut *self;
         let mut conn = me.muxed.lock();
         let Some(open) = conn.as_mut() else { return Poll::Ready(()) };
+        let window = me.muxed.window.wanted();
+        // Refused while the server has not acknowledged the one before: then at the next turn.
+        if window != me.window && open.set_initial_window_size(window).is_ok() {
+            me.window = window;
+        }
         if Pin::new(&mut *open).poll(cx).is_ready() {
-            me.muxed.lost.store(me.muxed.streams(), Ordering::Relaxed);
+            let lost = me.muxed.streams();
+            me.muxed.lost.store(lost, Ordering::Relaxed);
+            me.muxed.ends_because(match lost {
+                _ if me.muxed.heard.is_going_away() => Why::Ended,
+                0 => Why::Stale,
+                _ => Why::Failed,
+            });
             return Poll::Ready(());
         }
         let limit = open.max_concurrent_send_streams();
@@ -66,7 +81,8 @@ impl Future for Drive {
         if let Some(pings) = &mut me.pings
             && pings.poll(cx, me.muxed.heard.at(), me.muxed.streams() > 0).is_ready()
         {
-            me.muxed.unanswered_ping.store(true, Ordering::Relaxed);
+            me.muxed.heard.blame(Fault::Silent);
+            me.muxed.ends_because(Why::Failed);
             return Poll::Ready(());
         }
         Poll::Pending

@@ -6,8 +6,10 @@
 
 mod drive;
 mod fields;
+mod heads;
 mod io;
 mod ping;
+mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -18,17 +20,20 @@ use gannet_core::{ErrorKind, Phase};
 use h2::client::{Connection, SendRequest};
 use http::uri::Authority;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::alarm::Alarm;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::pool::{self, Place, Pool};
+use crate::pool::{self, Cut, Place, Pool, Why};
 use crate::timings::Opened;
 use drive::Drive;
 pub(crate) use fields::{Target, from_map, request_fields, uri};
+pub(crate) use io::Fault;
 use io::{Heard, ReadAhead};
 use ping::Pings;
+use window::Window;
 
 /// What a server is taken to allow until it says so. No server says just this, so that its SETTINGS are seen to have
 /// come when it changes.
@@ -52,6 +57,7 @@ pub(crate) struct Muxed {
     authority: Authority,
     scheme_is_https: bool,
     opened: Arc<Opened>,
+    born: Instant,
     /// None once it is over. Held while the connection is driven, and to close it.
     conn: Mutex<Option<Box<Conn>>>,
     task: OnceLock<AbortHandle>,
@@ -61,12 +67,21 @@ pub(crate) struct Muxed {
     served: AtomicU32,
     /// How many requests it carried when it broke.
     lost: AtomicUsize,
+    /// Why it is closed, where it was not just used up.
+    why: OnceLock<Why>,
     /// The server's SETTINGS have come.
     settled: AtomicBool,
+    pub(crate) window: Window,
     pings: Option<(Duration, Duration)>,
-    unanswered_ping: AtomicBool,
-    /// Timers of requests that are over: each is set only when it fires too early.
-    alarms: Mutex<Vec<Alarm>>,
+    /// Of requests that are over.
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// What one request after another uses on a connection, since both are costly to make: the timer, set anew only when it
+/// fires too early, and the place among those that are cut off when the session's time is over.
+pub(crate) struct Seat {
+    pub(crate) alarm: Alarm,
+    pub(crate) cut: Arc<Cut>,
 }
 
 impl Muxed {
@@ -79,10 +94,11 @@ impl Muxed {
         let heard = Arc::new(Heard::new());
         let io = ReadAhead::new(conn.stream, heard.clone());
         let head = u32::try_from(options.response.max_head).unwrap_or(u32::MAX);
+        let window = Window::new(&options.http);
         let handshake = h2::client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(ASSUMED_STREAMS)
-            .initial_window_size(options.http.stream_window.clamp(1, MAX_WINDOW))
+            .initial_window_size(window.wanted())
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(head)
             .max_send_buffer_size(SEND_BUFFER)
@@ -98,16 +114,18 @@ impl Muxed {
             authority: target.authority,
             scheme_is_https: url.scheme() == "https",
             opened: conn.opened,
+            born: conn.born,
             conn: Mutex::new(Some(Box::new(connection))),
             task: OnceLock::new(),
             heard,
             streams: AtomicUsize::new(0),
             served: AtomicU32::new(0),
             lost: AtomicUsize::new(0),
+            why: OnceLock::new(),
             settled: AtomicBool::new(false),
+            window,
             pings: options.http.ping_interval.map(|interval| (interval, options.http.ping_timeout)),
-            unanswered_ping: AtomicBool::new(false),
-            alarms: Mutex::default(),
+            seats: Mutex::default(),
         }))
     }
 
@@ -162,19 +180,29 @@ impl Muxed {
         &self.opened
     }
 
+    /// When it was opened.
+    pub(crate) fn born(&self) -> Instant {
+        self.born
+    }
+
     pub(crate) fn streams(&self) -> usize {
         self.streams.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) -> Alarm {
+    /// Counts one more request under way, and gives it what an earlier one has left.
+    pub(crate) fn enter(&self) -> Option<Seat> {
+        self.heard.heads.on_request();
         self.streams.fetch_add(1, Ordering::Relaxed);
-        self.alarms.lock().ok().and_then(|mut alarms| alarms.pop()).unwrap_or_default()
+        self.seats.lock().ok()?.pop()
     }
 
-    pub(crate) fn leave(&self, alarm: Alarm) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-        if let Ok(mut alarms) = self.alarms.lock() {
-            alarms.push(alarm);
+    /// The request is over.
+    pub(crate) fn leave(&self, seat: Seat) {
+        let left = self.streams.fetch_sub(1, Ordering::Relaxed) - 1;
+        self.heard.heads.on_end(left);
+        seat.cut.forget();
+        if let Ok(mut seats) = self.seats.lock() {
+            seats.push(seat);
         }
     }
 
@@ -189,15 +217,32 @@ impl Muxed {
         !self.settled.load(Ordering::Relaxed) || self.lost.load(Ordering::Relaxed).max(self.streams()) <= 1
     }
 
-    /// Whether it was given up because a ping was not answered.
-    pub(crate) fn has_unanswered_ping(&self) -> bool {
-        self.unanswered_ping.load(Ordering::Relaxed)
+    /// The first reason counts.
+    pub(crate) fn ends_because(&self, why: Why) {
+        let _ = self.why.set(why);
+    }
+
+    /// Why it is closed, for the counters.
+    pub(crate) fn why(&self) -> Why {
+        self.why.get().copied().unwrap_or(Why::Ended)
+    }
+
+    /// A request has taken an interim response.
+    pub(crate) fn on_interim(&self) {
+        self.heard.heads.on_taken();
+    }
+
+    /// The request on this stream ends before its response is whole.
+    pub(crate) fn give_up(&self, stream: u32) {
+        self.heard.heads.on_given_up(stream);
+    }
+
+    /// Why it ended, where that is more than a broken connection.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.heard.fault()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<Conn>>> {
         self.conn.lock().expect("invariant: nothing panics while a connection is driven")
     }
 }
-
-/// RFC 9113 §6.9.1: the largest window.
-const MAX_WINDOW: u32 = (1 << 31) - 1;

@@ -37,6 +37,11 @@ impl Cut {
         self.cut.load(Ordering::Acquire)
     }
 
+    /// Nobody waits any more: the task that did is let go of.
+    pub(crate) fn forget(&self) {
+        drop(self.waker.take());
+    }
+
     fn now(&self) {
         self.cut.store(true, Ordering::Release);
         self.waker.wake();
@@ -129,7 +134,7 @@ impl Pool {
         self.closing.close();
         let mut state = self.lock();
         state.closed = true;
-        let reaper = state.reaper.take();
+        let tasks = [state.reaper.take(), state.lifting.take()];
         let idle = state.queues.take_all_idle();
         let waiters = state.queues.take_all_waiters();
         state.queues.retire_all();
@@ -137,8 +142,8 @@ impl Pool {
         self.counters.on_closed(Why::SessionClosed, idle.len());
         close_all(idle);
         drop(waiters);
-        if let Some(reaper) = reaper {
-            reaper.abort();
+        for task in tasks.into_iter().flatten() {
+            task.abort();
         }
     }
 

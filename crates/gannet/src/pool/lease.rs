@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::queue::OriginId;
 use super::shared::Key;
-use super::{Conn, Cut, Place, Pool, Why};
+use super::{Conn, Cut, Place, Pool, Waiting, Why};
 use crate::http2::Muxed;
 use crate::timings::Opened;
 
@@ -22,11 +22,10 @@ pub(crate) struct Lease {
 }
 
 pub(super) enum Held {
-    /// The right to open a connection. Who leads, others may wait for: `failed` tells them that the server was at
-    /// fault.
+    /// The right to open a connection. Who leads, others may wait for. The place in line that it was given for.
     Slot {
         leads: bool,
-        failed: bool,
+        place: u64,
     },
     Conn(Conn),
     Stream {
@@ -89,14 +88,14 @@ impl Lease {
         }
     }
 
-    /// The slot got no connection, by the server's fault: dropping the lease then tells those who wait for it.
-    pub(crate) fn connect_failed(&mut self) {
-        if let Some(pool) = &self.pool {
-            pool.counters.on_open_failed();
-        }
-        if let Held::Slot { failed, .. } = &mut self.held {
-            *failed = true;
-        }
+    /// The slot got no connection, by the server's fault; those who wait for it learn of it. Where requests share
+    /// another connection, a place in the line for room on it: the one that the slot was given for.
+    pub(crate) fn connect_failed(mut self) -> Option<Waiting> {
+        let pool = self.pool.clone()?;
+        pool.counters.on_open_failed();
+        let Held::Slot { leads: true, place } = self.held else { return None };
+        self.pool = None;
+        pool.unopened_by_fault(self.origin, place)
     }
 
     /// Gives up an idle connection that turned out unfit, and keeps the slot to open another.
@@ -105,12 +104,13 @@ impl Lease {
             pool.counters.on_unused();
             pool.counters.on_closed(Why::Stale, 1);
         }
-        self.held = Held::Slot { leads: false, failed: false };
+        self.held = Held::Slot { leads: false, place: 0 };
     }
 
-    /// The shared connection turned out unfit for further requests; ours may go on.
-    pub(crate) fn retire(&self) {
-        if let (Some(pool), Held::Stream { key, .. }) = (&self.pool, &self.held) {
+    /// The shared connection turned out unfit for further requests, for this reason; ours may go on.
+    pub(crate) fn retire(&self, why: Why) {
+        if let (Some(pool), Held::Stream { key, muxed }) = (&self.pool, &self.held) {
+            muxed.ends_because(why);
             pool.retire(self.origin, *key);
         }
     }
@@ -152,8 +152,8 @@ impl Drop for Lease {
         let held = self.take();
         let Some(pool) = self.pool.take() else { return };
         match held {
-            Held::Stream { key, .. } => pool.stream_ended(self.origin, key),
-            Held::Slot { leads: true, failed } => pool.unopened(self.origin, failed),
+            Held::Stream { key, muxed } => pool.stream_ended(self.origin, key, &muxed),
+            Held::Slot { leads: true, .. } => pool.unopened(self.origin),
             other => {
                 // Closed first: the next in line may open a socket at once, and must not exceed the cap.
                 pool.counters.on_closed(self.why, usize::from(matches!(other, Held::Conn(_))));

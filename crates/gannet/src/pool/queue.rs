@@ -6,6 +6,7 @@
 //! hold in all without a search. Of an origin whose connections are shared ([`Shared`]) one waiter at a time stands
 //! in the common line, while nothing is being opened for it: the others wait for what comes of that.
 
+mod caps;
 mod grant;
 mod idle;
 mod streams;
@@ -21,7 +22,7 @@ pub(super) type OriginId = u32;
 /// A place in a line: when it was taken, and for which origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
-    seq: u64,
+    pub(super) seq: u64,
     origin: OriginId,
 }
 
@@ -138,9 +139,19 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         origin.open + promoted < self.max_per_origin && origin.shared.wants_another(promoted)
     }
 
-    pub(super) fn wait(&mut self, id: OriginId, waiter: W) -> Ticket {
-        let seq = self.next_seq;
+    /// A place in line, behind all that were taken before.
+    pub(super) fn take_place(&mut self) -> u64 {
         self.next_seq += 1;
+        self.next_seq - 1
+    }
+
+    pub(super) fn wait(&mut self, id: OriginId, waiter: W) -> Ticket {
+        let place = self.take_place();
+        self.wait_at(id, place, waiter)
+    }
+
+    /// As [`Queues::wait`], at a place that was taken before and is free again.
+    pub(super) fn wait_at(&mut self, id: OriginId, seq: u64, waiter: W) -> Ticket {
         self.waiting += 1;
         let may_open = self.may_open(id);
         let origin = &mut self.origins[id as usize];
@@ -196,7 +207,7 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         let stats = known.map(|origin| HostStats {
             host: (*origin.name).to_owned(),
             open: origin.open,
-            idle: origin.idle.len(),
+            idle: origin.idle.len() + origin.shared.idle(),
             waiting: origin.line.len() + origin.promoted.len(),
         });
         stats.collect()

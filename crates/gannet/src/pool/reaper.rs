@@ -1,5 +1,7 @@
-//! Closes connections that have been idle for too long: one task for a whole pool, alive only while something is idle.
+//! The tasks of a pool: one that closes connections that have been idle for too long, alive only while something is
+//! idle, and one that lets connections be tried again that could not be opened a moment ago. Both hold the pool weakly.
 
+use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,16 +14,30 @@ use crate::alarm::later;
 impl Pool {
     pub(super) fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
         if state.reaper.is_none() {
-            state.reaper = self.spawn_reaper();
+            state.reaper = spawn(reap(Arc::downgrade(self), self.idle_for));
         }
     }
 
-    /// One task for the whole pool, alive only while something is idle; it holds the pool weakly.
-    fn spawn_reaper(self: &Arc<Self>) -> Option<AbortHandle> {
-        let runtime = tokio::runtime::Handle::try_current().ok()?;
-        let (pool, idle_for) = (Arc::downgrade(self), self.idle_for);
-        Some(runtime.spawn(reap(pool, idle_for)).abort_handle())
+    pub(super) fn ensure_lifting(self: &Arc<Self>, state: &mut State) {
+        if state.lifting.is_none() {
+            state.lifting = spawn(lift_bars(Arc::downgrade(self)));
+        }
     }
+}
+
+/// Where there is a runtime. The pool aborts it when it is closed.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    Some(runtime.spawn(task).abort_handle())
+}
+
+async fn lift_bars(pool: Weak<Pool>) {
+    tokio::time::sleep(TRY_AGAIN).await;
+    let Some(pool) = pool.upgrade() else { return };
+    let mut state = pool.lock();
+    state.lifting = None;
+    state.queues.lift_bars();
+    pool.serve(state);
 }
 
 async fn reap(pool: Weak<Pool>, idle_for: Duration) {
@@ -44,3 +60,6 @@ async fn reap(pool: Weak<Pool>, idle_for: Duration) {
         }
     }
 }
+
+/// How long no further connection is tried where one beside others could not be opened.
+const TRY_AGAIN: Duration = Duration::from_secs(1);

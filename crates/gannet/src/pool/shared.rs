@@ -16,6 +16,8 @@ pub(super) struct Shared<M> {
     expected: bool,
     /// Connections on their way.
     opening: usize,
+    /// One more than those that are there could not be opened, a moment ago.
+    barred: bool,
     carriers: Vec<Carrier<M>>,
 }
 
@@ -43,13 +45,19 @@ pub(super) enum Left<M> {
 
 impl<M: Clone> Shared<M> {
     pub(super) fn new(possible: bool) -> Self {
-        Shared { possible, expected: possible, opening: 0, carriers: Vec::new() }
+        Shared { possible, expected: possible, opening: 0, barred: false, carriers: Vec::new() }
     }
 
     /// Whether one more connection makes sense beside those on their way and `promised` ones.
     pub(super) fn wants_another(&self, promised: usize) -> bool {
         let unknown = || self.carriers.iter().any(|carrier| !carrier.settled && !carrier.draining);
-        !self.expected || (self.opening == 0 && promised == 0 && !unknown())
+        let barred = || self.barred && self.is_usable();
+        !self.expected || (self.opening == 0 && promised == 0 && !unknown() && !barred())
+    }
+
+    /// Whether a connection is there that takes requests, now or when others are over.
+    fn is_usable(&self) -> bool {
+        self.carriers.iter().any(|carrier| !carrier.draining)
     }
 
     pub(super) fn on_open(&mut self) {
@@ -57,10 +65,18 @@ impl<M: Clone> Shared<M> {
     }
 
     /// A connection did not come to be. After a failure the others do not wait for one another any longer, unless
-    /// they have a connection to share.
-    pub(super) fn on_unopened(&mut self, failed: bool) {
+    /// they have a connection to share: then no other is tried for a while, and whoever failed may wait for room too.
+    pub(super) fn on_unopened(&mut self, failed: bool) -> bool {
         self.opening = self.opening.saturating_sub(1);
         self.expected &= !failed || !self.carriers.is_empty();
+        let waits = failed && self.expected && self.is_usable();
+        self.barred |= waits;
+        waits
+    }
+
+    /// Whether another connection may be tried again that could not be before.
+    pub(super) fn lift_bar(&mut self) -> bool {
+        std::mem::take(&mut self.barred)
     }
 
     /// The connection carries one request at a time.
@@ -72,7 +88,7 @@ impl<M: Clone> Shared<M> {
     /// The connection is a shared one, and carries its first request.
     pub(super) fn add(&mut self, key: Key, conn: M, limit: usize, led: bool) {
         self.opening = self.opening.saturating_sub(usize::from(led));
-        self.expected = true;
+        (self.expected, self.barred) = (true, false);
         let carrier = Carrier { key, conn, streams: 1, limit, settled: false, draining: false, idle_since: None };
         self.carriers.push(carrier);
     }
@@ -127,6 +143,19 @@ impl<M: Clone> Shared<M> {
         }
     }
 
+    /// So many connections too many: those that carry least take no new requests, but one that does is left. How many
+    /// are on their way out now.
+    pub(super) fn retire_beyond(&mut self, count: usize) -> usize {
+        let mut going = self.carriers.iter().filter(|carrier| carrier.draining).count();
+        while going < count && self.carriers.len() - going > 1 {
+            let live = self.carriers.iter_mut().filter(|carrier| !carrier.draining);
+            let Some(carrier) = live.min_by_key(|carrier| carrier.streams) else { break };
+            carrier.draining = true;
+            going += 1;
+        }
+        going
+    }
+
     /// Takes it out whatever it carries; and whether it was idle.
     pub(super) fn remove(&mut self, key: Key) -> Option<(M, bool)> {
         let at = self.carriers.iter().position(|carrier| carrier.key == key)?;
@@ -150,6 +179,11 @@ impl<M: Clone> Shared<M> {
 
     pub(super) fn idle(&self) -> usize {
         self.carriers.iter().filter(|carrier| carrier.idle_since.is_some()).count()
+    }
+
+    #[cfg(test)]
+    pub(super) fn takes_new(&self, key: Key) -> bool {
+        self.carriers.iter().any(|carrier| carrier.key == key && !carrier.draining)
     }
 
     #[cfg(test)]

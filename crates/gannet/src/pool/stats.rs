@@ -25,11 +25,12 @@ impl PoolStats {
 #[non_exhaustive]
 pub struct HostStats {
     /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
-    /// proxy alone where it forwards requests to any host.
+    /// proxy alone where it forwards requests to any host. Connections over https for upgrades stand apart, as in
+    /// `https://example.com:443 upgrade`, where the session offers HTTP/2.
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,
-    /// Those of them that carry no request; of HTTP/1.1 only.
+    /// Those of them that carry no request. One of HTTP/2 that carries a hundred counts as one that is not idle.
     pub idle: usize,
     /// Requests that wait for a connection to it.
     pub waiting: usize,

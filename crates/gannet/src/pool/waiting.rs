@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::lease::Held;
 use super::{Lease, Pool, queue};
 
 /// A place in the line. Dropping it leaves the line; a slot granted in that very moment goes to the next.
@@ -18,8 +19,11 @@ impl Waiting {
     /// The lease, when it is our turn; `None` if the pool was closed.
     pub(crate) async fn turn(mut self) -> Option<Lease> {
         let receiver = self.receiver.as_mut()?;
-        let lease = receiver.await.ok();
+        let mut lease = receiver.await.ok();
         self.receiver = None;
+        if let Some(Lease { held: Held::Slot { place, .. }, .. }) = &mut lease {
+            *place = self.ticket.seq;
+        }
         lease
     }
 }

@@ -20,6 +20,12 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
+    /// One that nobody watches; none where there is nothing to wish for.
+    pub(crate) fn wish(compress: Option<Coding>, expect: Option<Duration>) -> Option<Self> {
+        let wishes = compress.is_some() || expect.is_some();
+        wishes.then(|| Transfer { compress, expect, ..Transfer::default() })
+    }
+
     /// What counts an exchange, for a body of this length.
     pub(crate) fn meters(&self, length: Option<u64>) -> Option<Box<Meters>> {
         if self.on_upload.is_none() && self.on_download.is_none() {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::timings::Marks;
 use crate::trace::{Event, Tracer};
+use crate::upgrade::Switched;
 
 /// A body on its way in.
 pub(crate) struct ResponseBody {
@@ -31,7 +32,8 @@ pub(crate) struct ResponseBody {
     handed_on: u64,
     pub(super) length: Option<u64>,
     pub(super) trailers: Option<Box<Headers>>,
-    /// Why the body cannot be handed on, known from the head; told to who reads it, not to who looks at the status.
+    /// Why the body cannot be handed on, or no further: known from the head, and told to who reads it, not to who looks
+    /// at the status; or met behind bytes that went first.
     refused: Option<Error>,
     failed: bool,
     /// The caller has begun to take it in pieces.
@@ -87,6 +89,21 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// No body: behind a 101 the connection is another protocol's, and kept for who takes it.
+    pub(crate) fn switched(exchange: Exchange) -> Self {
+        ResponseBody { length: None, exchange: Some(Box::new(exchange)), ..ResponseBody::local(Vec::new()) }
+    }
+
+    /// The connection behind a 101, once.
+    pub(crate) fn switch(&mut self) -> Option<Switched> {
+        self.exchange.take()?.switch()
+    }
+
+    /// The exchange is over, and this was noted of it.
+    pub(crate) fn end_with(&mut self, marks: Marks) {
+        self.marks = marks;
     }
 
     /// A body that is whole, and came from nowhere.
@@ -172,6 +189,11 @@ impl ResponseBody {
             self.at_hand = Vec::new();
         }
         Poll::Ready(result)
+    }
+
+    /// An error that came behind bytes which are handed on first.
+    pub(super) fn fail_next(&mut self, error: Error) {
+        (self.failed, self.refused) = (false, Some(error));
     }
 
     fn poll_wire(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gannet_core::field::MediaType;
 use gannet_core::{ErrorKind, Phase};
 use serde::de::DeserializeOwned;
 
@@ -17,6 +18,8 @@ use crate::trace::Event;
 
 /// The most that is reserved at once on the word of a Content-Length.
 const MAX_RESERVE: u64 = 1 << 20;
+/// A chunk of this size is handed on without a look whether more is at hand.
+const FULL_CHUNK: usize = 64 << 10;
 
 impl Response {
     /// The whole body, decoded from its content codings.
@@ -36,6 +39,27 @@ impl Response {
     pub async fn text(mut self) -> Result<String> {
         let bytes = self.read_all().await?;
         Ok(charset::text(Vec::from(bytes), self.headers.get("content-type")).text)
+    }
+
+    /// As [`Response::text`], with this charset in place of UTF-8 where Content-Type names none, or none that is known.
+    ///
+    /// # Errors
+    /// As [`Response::bytes`]; kind `request` for a charset that is not known (WHATWG Encoding §4.2).
+    pub async fn text_with_charset(mut self, otherwise: &str) -> Result<String> {
+        let otherwise = self.charset_named(otherwise)?;
+        let bytes = self.read_all().await?;
+        Ok(charset::text_or(Vec::from(bytes), self.headers.get("content-type"), otherwise).text)
+    }
+
+    /// The whole body as text in this charset, whatever Content-Type or a byte order mark of another charset say. What
+    /// does not decode becomes U+FFFD.
+    ///
+    /// # Errors
+    /// As [`Response::text_with_charset`].
+    pub async fn text_as(mut self, charset: &str) -> Result<String> {
+        let charset = self.charset_named(charset)?;
+        let bytes = self.read_all().await?;
+        Ok(charset::text_as(&bytes, charset))
     }
 
     /// As [`Response::text`], but what does not decode is an error.
@@ -61,7 +85,23 @@ impl Response {
         })
     }
 
-    /// The next piece of the body, decoded; `None` at its end. Dropping the future loses nothing.
+    /// As [`Response::json`], where Content-Type says that it is JSON: `application/json`, `text/json`, or a type that
+    /// ends in `+json`. A page of HTML in its place is then told by its type, and not read.
+    ///
+    /// # Errors
+    /// As [`Response::json`]; kind `decode` for another content type, or none.
+    pub async fn json_strict<T: DeserializeOwned>(self) -> Result<T> {
+        let media = self.content_type();
+        if media.as_ref().is_some_and(MediaType::is_json) {
+            return self.json().await;
+        }
+        let is = media.map_or_else(|| "missing".to_owned(), |media| media.essence);
+        let message = format!("the body is not announced as JSON: its content type is {is}");
+        Err(self.told(Error::new(ErrorKind::Decode, Phase::Decode, message)))
+    }
+
+    /// The next piece of the body, decoded: what is at hand, some 64 KiB of it at the most. `None` at its end. Dropping
+    /// the future loses nothing.
     ///
     /// # Errors
     /// As [`Response::bytes`].
@@ -102,6 +142,20 @@ impl Response {
         self.body.begun = true;
         let mut out = Vec::new();
         let more = ready!(self.poll_into(cx, &mut out))?;
+        // What is at hand goes along: a frame of HTTP/2 or a record of TLS is little for a write to a file.
+        while more && out.len() < FULL_CHUNK {
+            let good = out.len();
+            match self.poll_into(cx, &mut out) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Err(error)) => {
+                    // Of what is too large nothing more is handed on.
+                    out.truncate(good);
+                    self.body.fail_next(error);
+                    break;
+                }
+                Poll::Ready(Ok(false)) | Poll::Pending => break,
+            }
+        }
         Poll::Ready(Ok(more.then(|| Bytes::from(out))))
     }
 
@@ -125,7 +179,11 @@ impl Response {
         Ok(Bytes::from(out))
     }
 
-    pub(super) fn told(&self, error: Error) -> Error {
+    fn charset_named(&self, label: &str) -> Result<&'static encoding_rs::Encoding> {
+        charset::named(label).ok_or_else(|| self.told(Error::request(format!("not a charset: {label:?}"))))
+    }
+
+    pub(crate) fn told(&self, error: Error) -> Error {
         error.with_url(&self.url).with_elapsed(self.started.elapsed())
     }
 }

@@ -10,6 +10,7 @@ use gannet_core::headers::is_credential;
 use http::{Method, StatusCode};
 use url::Url;
 
+use crate::connect::TlsInfo;
 use crate::error::Error;
 use crate::redact::RedactedUrl;
 use crate::timings::Timings;
@@ -64,6 +65,8 @@ pub enum Event<'a> {
     TlsEnd {
         /// How long it took.
         took: Duration,
+        /// What was agreed on.
+        tls: Option<&'a TlsInfo>,
     },
     /// A kept connection carries the request: no lookup, no connect.
     Reused {
@@ -71,6 +74,20 @@ pub enum Event<'a> {
         peer: Option<SocketAddr>,
         /// How many requests it has carried before.
         served: u32,
+    },
+    /// A head is about to be sent, with all that the session adds to the request: the first one, and that of every
+    /// redirect and retry.
+    Sending {
+        /// The protocol version.
+        version: Version,
+        /// The method.
+        method: &'a Method,
+        /// What is asked for.
+        url: ShownUrl<'a>,
+        /// The URL stands whole in the request line: a proxy passes the request on (RFC 9112 §3.2.2).
+        whole: bool,
+        /// The fields, Host among them, in the order of the wire.
+        headers: ShownHeaders<'a>,
     },
     /// The request's head is with the kernel.
     HeadSent {
@@ -86,6 +103,8 @@ pub enum Event<'a> {
     HeadReceived {
         /// The status.
         status: StatusCode,
+        /// The text behind it, where it is not the usual one.
+        reason: Option<&'a str>,
         /// The protocol version.
         version: Version,
         /// The fields.
@@ -132,6 +151,8 @@ pub enum RetryReason {
     StaleConnection,
     /// The server did not look at it: it refused the stream, or closes the connection (RFC 9113 §8.7).
     Unprocessed,
+    /// The server does not answer for this origin on the kept connection that the request came by (RFC 9110 §15.5.20).
+    Misdirected,
     /// The server asked who sends this, and is told (RFC 7616).
     Challenge,
 }

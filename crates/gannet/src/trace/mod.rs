@@ -31,12 +31,14 @@
 //! ```
 
 mod event;
+mod sending;
 #[cfg(feature = "tracing")]
 mod spans;
 mod steps;
 mod tell;
 
 pub use event::{Event, RetryReason, ShownHeaders, ShownUrl};
+pub(crate) use sending::{http1_fields, http2_fields};
 #[cfg(feature = "tracing")]
 pub use spans::Spans;
 pub(crate) use steps::Steps;

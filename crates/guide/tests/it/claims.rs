@@ -12,7 +12,7 @@ const fn seconds(count: u64) -> Duration {
 #[test]
 fn a_session_has_the_defaults_of_chapters_1_and_7() {
     let options = Options::default();
-    let timeouts = Timeouts { pool: None, connect: Some(seconds(10)), read: Some(seconds(60)), total: None };
+    let timeouts = Timeouts { pool: None, dns: None, connect: Some(seconds(10)), read: Some(seconds(60)), total: None };
     assert_eq!(options.timeouts, timeouts);
     assert_eq!((options.connections.max, options.connections.max_per_host), (512, None));
     assert_eq!(options.connections.idle, seconds(60));

@@ -68,6 +68,17 @@ impl ScriptedServer {
         ScriptedServer::here(in_turn(scripts)?, Some(identity.clone())).await
     }
 
+    /// The same, where a client that offers HTTP/2 by ALPN is taken at its word.
+    ///
+    /// # Errors
+    /// As [`ScriptedServer::start`].
+    pub async fn start_tls_http2(
+        scripts: impl IntoIterator<Item = Script>,
+        identity: &Identity,
+    ) -> io::Result<ScriptedServer> {
+        ScriptedServer::here(in_turn(scripts)?, Some(identity.offering_http2())).await
+    }
+
     /// Starts one on a thread and a runtime of its own, for tests of blocking code.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::bar::Bar;
 use super::not_whole;
 use crate::args::{GetArgs, SaveArgs};
 use crate::exit::{Exit, usage};
-use crate::{exchange, tell};
+use crate::tell;
 
 /// Where a download goes, if this is one: a file whose name is to be found, or one that is to be gone on with.
 ///
@@ -96,8 +96,7 @@ pub(super) fn is_special(path: &PathBuf) -> bool {
 }
 
 fn report(saved: &Saved, verbose: bool) -> String {
-    let mut text = if verbose { exchange::saved(saved) } else { String::new() };
-    text += &format!("saved as {}", saved.path.display());
+    let mut text = format!("saved as {}", saved.path.display());
     if verbose {
         text += &format!(
             ": {} bytes, {} of them there before, {} attempts",

@@ -6,7 +6,8 @@ use std::path::Path;
 use gannet::{Body, Form, Method, Part, Request, Session, Url};
 
 use super::bar::Bar;
-use crate::args::values::{PartArg, PartContent, read_file};
+use crate::args::part::{PartArg, PartContent};
+use crate::args::values::read_file;
 use crate::args::{GetArgs, RequestArgs, UploadArgs};
 use crate::exit::usage;
 use crate::settings;
@@ -40,10 +41,10 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     if let Some(path) = upload {
         builder = builder.body(file(path)?);
     }
-    if let Some(coding) = args.upload.compress {
+    if let Some(coding) = asked.compress {
         builder = builder.compress(coding);
     }
-    if let Some(wait) = args.upload.expect100_timeout {
+    if let Some(wait) = asked.expect100_timeout {
         builder = builder.expect_continue(wait);
     }
     if let Some(show) = bar.of_upload() {

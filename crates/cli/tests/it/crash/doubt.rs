@@ -7,9 +7,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::figures::Figures;
-use super::job::{Job, Trying, at_once};
+use super::job::{Job, Trying};
 use super::kills::{CALLS, KILLED, PLAIN, moments};
-use super::strace::{Tamper, rehearse};
+use super::strace::{Tamper, places};
 use crate::gannet::wait_until;
 
 #[test]
@@ -141,12 +141,7 @@ fn a_post_that_waited_for_its_next_attempt_is_tried_again_and_not_in_doubt() {
 #[test]
 fn posts_killed_at_any_call_are_never_sent_twice() {
     let kills = sample(4, PLAIN);
-    let all = std::sync::Mutex::new(Figures::default());
-    at_once(8, &kills, |kill| {
-        let figures = kill.survive();
-        all.lock().unwrap().add(figures);
-    });
-    let all = all.into_inner().unwrap();
+    let all = Figures::gather(&kills, PostsAtCall::survive);
     assert!(all.all_kills() * 4 >= kills.len() as u64 * 3, "most were never killed: {all:?}");
 }
 
@@ -169,14 +164,9 @@ pub fn at_random(rows: usize, kills: u64, seed: u64, options: &[&'static str], o
     let mut figures = Figures::default();
     for moment in moments(seed, kills) {
         figures.starts += 1;
-        let mut running = job.start();
-        // The moment is random on purpose: what it falls on is what is tried.
-        std::thread::sleep(moment);
-        if running.child.try_wait().unwrap().is_some() {
+        if job.kill_after(moment).is_err() {
             break;
         }
-        running.signal(Signal::KILL);
-        running.end();
         figures.on_kill("at a random time");
         job.left();
     }
@@ -194,13 +184,7 @@ pub struct PostsAtCall {
 
 /// Kills at this many places of each call that such a run makes.
 pub fn sample(each: u64, out: &'static str) -> Vec<PostsAtCall> {
-    let mut kills = Vec::new();
-    for (call, most) in rehearse(&small(out), CALLS) {
-        let mut places: Vec<u64> = (0..each).map(|n| 1 + n * (most - 1) / (each - 1).max(1)).collect();
-        places.dedup();
-        kills.extend(places.into_iter().map(|nth| PostsAtCall { call: call.clone(), nth, out }));
-    }
-    kills
+    places(&small(out), CALLS, each).into_iter().map(|(call, nth)| PostsAtCall { call, nth, out }).collect()
 }
 
 impl PostsAtCall {

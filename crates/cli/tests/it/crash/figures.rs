@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Mutex;
+
+use super::job::at_once;
 
 /// Counted over many runs.
 #[derive(Debug, Default)]
@@ -24,6 +27,16 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Of each of these, some at once.
+    pub fn gather<T: Sync>(list: &[T], survive: impl Fn(&T) -> Figures + Sync) -> Figures {
+        let all = Mutex::new(Figures::default());
+        at_once(8, list, |one| {
+            let figures = survive(one);
+            all.lock().unwrap().add(figures);
+        });
+        all.into_inner().unwrap()
+    }
+
     pub fn add(&mut self, other: Figures) {
         self.datasets += other.datasets;
         self.starts += other.starts;

@@ -175,6 +175,19 @@ impl Job {
         Running::start(self.args_and(more))
     }
 
+    /// Starts it and kills it this much later; what it ended with where it was over by then.
+    pub fn kill_after(&self, moment: Duration) -> Result<(), Ran> {
+        let mut running = self.start();
+        // The moment is random on purpose: what it falls on is what is tried.
+        std::thread::sleep(moment);
+        if running.child.try_wait().unwrap().is_some() {
+            return Err(running.end());
+        }
+        running.signal(Signal::KILL);
+        running.end();
+        Ok(())
+    }
+
     /// Whole rows in the output now, by index, in the order they stand there; then those that stand beside it until
     /// they are packed. A torn last line is no row.
     pub fn standing(&self) -> Vec<usize> {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use gannet_origin::payload;
-use rustix::process::Signal;
 
 use super::figures::Figures;
-use super::job::{Job, Trying, at_once};
-use super::strace::{Tamper, rehearse};
+use super::job::{Job, Trying};
+use super::strace::{Tamper, places};
 
 /// A small dataset that is killed at a call, and then twice more while it is resumed.
 #[derive(Debug, Clone)]
@@ -34,12 +33,7 @@ pub struct AtRandom {
 fn a_kill_at_any_call_loses_nothing_and_asks_only_what_was_under_way() {
     let kills: Vec<AtCall> =
         [sample(GROUP, 0.3, 3, PLAIN), sample(ROW, 0.02, 3, PLAIN), sample(ORDERED, 0.02, 3, PLAIN)].concat();
-    let all = std::sync::Mutex::new(Figures::default());
-    at_once(8, &kills, |kill| {
-        let figures = kill.survive();
-        all.lock().unwrap().add(figures);
-    });
-    let all = all.into_inner().unwrap();
+    let all = Figures::gather(&kills, AtCall::survive);
     assert!(all.all_kills() >= kills.len() as u64, "most were never killed: {all:?}");
 }
 
@@ -68,10 +62,8 @@ fn large_rows_are_killed_in_the_middle_of_a_write_and_never_spliced() {
     let rows = (0..150).map(|n| format!("/bytes/150000?seed={n}"));
     let job = Job::new(rows).with(["--concurrency", "16", "--retries", "0"]);
     for moment in moments(8, 8) {
-        let running = job.start();
-        std::thread::sleep(moment);
-        running.signal(Signal::KILL);
-        running.end();
+        // The later ones may find it over.
+        let _ = job.kill_after(moment);
         job.left();
     }
     job.run().assert_code(0);
@@ -94,14 +86,8 @@ fn decode(text: &str) -> Vec<u8> {
 
 /// Kills at this many places of each call that a run makes with these options, from its first to its last.
 pub fn sample(options: &'static [&'static str], delay: f64, each: u64, out: &'static str) -> Vec<AtCall> {
-    let counts = rehearse(&AtCall { call: String::new(), nth: 0, options, delay, out }.job(), CALLS);
-    let mut kills = Vec::new();
-    for (call, most) in counts {
-        let mut places: Vec<u64> = (0..each).map(|n| 1 + n * (most - 1) / (each - 1).max(1)).collect();
-        places.dedup();
-        kills.extend(places.into_iter().map(|nth| AtCall { call: call.clone(), nth, options, delay, out }));
-    }
-    kills
+    let of = |(call, nth)| AtCall { call, nth, options, delay, out };
+    places(&of((String::new(), 0)).job(), CALLS, each).into_iter().map(of).collect()
 }
 
 impl AtCall {
@@ -165,15 +151,10 @@ impl AtRandom {
         let mut before = None;
         for moment in moments(self.seed, self.kills) {
             figures.starts += 1;
-            let mut running = job.start();
-            // The moment is random on purpose: what it falls on is what is tried.
-            std::thread::sleep(moment);
-            if running.child.try_wait().unwrap().is_some() {
-                running.end().assert_code(0);
+            if let Err(over) = job.kill_after(moment) {
+                over.assert_code(0);
                 break;
             }
-            running.signal(Signal::KILL);
-            running.end();
             figures.on_kill("at a random time");
             let left = job.left();
             if let Some(before) = &before {

@@ -1,11 +1,9 @@
 //! The big matrix, run by `scripts/kill-matrix` in release: as many kills as asked for, and a page with its figures.
 
 use std::fmt::Write as _;
-use std::sync::Mutex;
 
 use super::figures::Figures;
 use super::halfway::Halfway;
-use super::job::at_once;
 use super::kills::{self, AtRandom, GROUP, ORDERED, PLAIN, ROW};
 use super::{doubt, power};
 
@@ -50,14 +48,13 @@ fn the_kill_matrix() {
 
 fn random(kills: u64, options: &'static [&'static str], out: &'static str) -> Figures {
     let rows = if options == ROW { 2_000 } else { 20_000 };
-    let all = Mutex::new(Figures::default());
+    let mut all = Figures::default();
     let mut seed = 100;
-    while all.lock().unwrap().all_kills() < kills {
+    while all.all_kills() < kills {
         seed += 1;
-        let figures = AtRandom { rows, kills: 25.min(kills), seed, options, out }.survive();
-        all.lock().unwrap().add(figures);
+        all.add(AtRandom { rows, kills: 25.min(kills), seed, options, out }.survive());
     }
-    all.into_inner().unwrap()
+    all
 }
 
 fn at_calls(kills: u64) -> Figures {
@@ -65,7 +62,7 @@ fn at_calls(kills: u64) -> Figures {
     let each = (kills / 3 / 12).max(2);
     let list =
         [(GROUP, 0.3), (ROW, 0.02), (ORDERED, 0.02)].map(|(options, delay)| kills::sample(options, delay, each, PLAIN));
-    gather(&list.concat(), kills::AtCall::survive)
+    Figures::gather(&list.concat(), kills::AtCall::survive)
 }
 
 fn posts(kills: u64, out: &'static str) -> Figures {
@@ -79,16 +76,7 @@ fn posts(kills: u64, out: &'static str) -> Figures {
 }
 
 fn posts_at_calls(kills: u64) -> Figures {
-    gather(&doubt::sample((kills / 2 / 12).max(2), PLAIN), doubt::PostsAtCall::survive)
-}
-
-fn gather<T: Sync>(list: &[T], survive: impl Fn(&T) -> Figures + Sync) -> Figures {
-    let all = Mutex::new(Figures::default());
-    at_once(8, list, |one| {
-        let figures = survive(one);
-        all.lock().unwrap().add(figures);
-    });
-    all.into_inner().unwrap()
+    Figures::gather(&doubt::sample((kills / 2 / 12).max(2), PLAIN), doubt::PostsAtCall::survive)
 }
 
 fn cores() -> usize {

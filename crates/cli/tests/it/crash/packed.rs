@@ -19,12 +19,7 @@ const ZST: &str = "out.jsonl.zst";
 fn a_kill_at_any_call_asks_only_what_was_under_way() {
     let kills: Vec<AtCall> =
         [sample(GROUP, 0.3, 3, GZ), sample(ROW, 0.02, 3, ZST), sample(ORDERED, 0.02, 3, GZ)].concat();
-    let all = std::sync::Mutex::new(Figures::default());
-    at_once(8, &kills, |kill| {
-        let figures = kill.survive();
-        all.lock().unwrap().add(figures);
-    });
-    let all = all.into_inner().unwrap();
+    let all = Figures::gather(&kills, AtCall::survive);
     assert!(all.all_kills() >= kills.len() as u64, "most were never killed: {all:?}");
 }
 
@@ -62,10 +57,7 @@ fn a_post_whose_answer_had_come_is_not_in_doubt() {
 fn posts_that_are_killed_are_never_sent_twice_and_seldom_in_doubt() {
     let figures = doubt::at_random(2_000, 8, 11, &[], GZ);
     assert!(figures.all_kills() >= 4, "it was over too soon: {figures:?}");
-    let kills = doubt::sample(2, ZST);
-    at_once(8, &kills, |kill| {
-        kill.survive();
-    });
+    Figures::gather(&doubt::sample(2, ZST), doubt::PostsAtCall::survive);
 }
 
 #[test]

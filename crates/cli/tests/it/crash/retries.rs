@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::job::{Job, Trying, at_once, bounded};
 use super::kills::{CALLS, KILLED};
-use super::strace::{Tamper, rehearse_args};
+use super::strace::{Tamper, rehearse};
 use crate::gannet::{Ran, command};
 
 /// 40 rows, about half of which failed at their first attempt and many of which come off at another.
@@ -59,7 +59,7 @@ fn a_retry_asks_the_failed_rows_and_puts_them_in_their_places() {
 fn a_retry_killed_at_any_call_leaves_each_row_once_and_goes_on() {
     let counts = {
         let job = failed();
-        rehearse_args(&job, &args(&job, Some("not ok")), CALLS)
+        rehearse(&job, &args(&job, Some("not ok")), CALLS)
     };
     let mut kills = Vec::new();
     for (call, most) in counts {

@@ -54,13 +54,18 @@ impl Tamper {
     }
 }
 
-/// How often the busiest thread makes each of these calls in a whole run of this job.
-pub fn rehearse(job: &Job, calls: &str) -> BTreeMap<String, u64> {
-    rehearse_args(job, &job.args(), calls)
+/// So many places of each of these calls, from the first that a whole run of this job makes to its last.
+pub fn places(job: &Job, calls: &str, each: u64) -> Vec<(String, u64)> {
+    let spread = |(call, most): (String, u64)| {
+        let mut places: Vec<u64> = (0..each).map(|n| 1 + n * (most - 1) / (each - 1).max(1)).collect();
+        places.dedup();
+        places.into_iter().map(move |nth| (call.clone(), nth))
+    };
+    rehearse(job, &job.args(), calls).into_iter().flat_map(spread).collect()
 }
 
-/// The same with other arguments.
-pub fn rehearse_args(job: &Job, args: &[String], calls: &str) -> BTreeMap<String, u64> {
+/// How often the busiest thread makes each of these calls in a whole run with these arguments.
+pub fn rehearse(job: &Job, args: &[String], calls: &str) -> BTreeMap<String, u64> {
     let trace = job.place.path("trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={calls}")]);

@@ -12,8 +12,10 @@ use url::Url;
 
 use super::template::{Kind, Names, Template, Values};
 use super::{Draft, unreadable};
+use crate::body::Coding;
 use crate::error::{Error, Result};
-use crate::request::{IntoUrl, Request, append};
+use crate::proxy::OwnProxy;
+use crate::request::{IntoUrl, Request, Transfer, append, finished};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -36,6 +38,13 @@ pub struct RequestDefaults {
     pub url: Option<String>,
     /// The session's timeouts: what a row with a `timeout` (its `total`) has for the other three.
     pub timeouts: Timeouts,
+    /// What bodies are compressed in on their way ([`crate::RequestBuilder::compress`]); none.
+    pub compress: Option<Coding>,
+    /// How long a body waits for the server to ask for it ([`crate::RequestBuilder::expect_continue`]); it does not.
+    pub expect_continue: Option<Duration>,
+    /// Whether rows of JSONL may name their own `proxy`; off, such a row fails. A proxy is not judged by the session's
+    /// address guard: who reads rows of strangers leaves this off.
+    pub own_proxies: bool,
 }
 
 /// A body, filled from the row. Form and JSON bring their content type where the headers have none.
@@ -61,6 +70,7 @@ pub(super) struct Own {
     pub(super) params: Vec<(String, String)>,
     pub(super) body: Option<OwnBody>,
     pub(super) total: Option<Duration>,
+    pub(super) proxy: Option<OwnProxy>,
 }
 
 /// A row's own body.
@@ -81,6 +91,8 @@ pub(super) struct Plan {
     filled_headers: Vec<HeaderTemplate>,
     body: Option<Content>,
     timeouts: Timeouts,
+    transfer: Option<Box<Transfer>>,
+    own_proxies: bool,
     pub(super) names: Names,
 }
 
@@ -107,7 +119,9 @@ impl Plan {
         let (headers, filled_headers) = headers(&defaults.headers, &mut names)?;
         let body = content(&defaults.body, &mut names)?;
         let (method, timeouts) = (defaults.method.clone(), defaults.timeouts.clone());
-        Ok(Plan { base, method, url, query, headers, filled_headers, body, timeouts, names })
+        let RequestDefaults { compress, expect_continue: expect, own_proxies, .. } = *defaults;
+        let transfer = Transfer::wish(compress, expect).map(Box::new);
+        Ok(Plan { base, method, url, query, headers, filled_headers, body, timeouts, transfer, own_proxies, names })
     }
 
     /// Whether rows take their URL from a template.
@@ -161,7 +175,17 @@ impl Plan {
         if own.total.is_some() {
             request.own.timeouts = Some(Box::new(Timeouts { total: own.total, ..self.timeouts.clone() }));
         }
-        Ok(request)
+        if own.proxy.is_some() && !self.own_proxies {
+            return Err(unreadable("a row may not name its own \"proxy\" here"));
+        }
+        request.own.proxy = own.proxy;
+        match &self.transfer {
+            Some(transfer) if !request.body.is_empty() => {
+                request.own.transfer = Some(transfer.clone());
+                finished(Ok(request))
+            }
+            _ => Ok(request),
+        }
     }
 
     fn add_query(&self, request: &mut Request, own: &[(String, String)], values: &dyn Values) -> Result<()> {

@@ -51,7 +51,8 @@ impl Input {
 pub enum Format {
     /// One URL per line; blank lines and `#` comments are skipped. A line is at most 1 MiB.
     Text,
-    /// One request per line, at most 16 MiB: `{"id","url","method","headers","params","json"|"form"|"data"|"body_base64","timeout"}`.
+    /// One request per line, at most 16 MiB:
+    /// `{"id","url","method","headers","params","json"|"form"|"data"|"body_base64","timeout","proxy"}`.
     Jsonl,
     /// A header, then a row per record, by commas (RFC 4180).
     Csv,

@@ -19,6 +19,7 @@ use super::defaults::{Own, OwnBody, Plan};
 use super::template::{Names, Value, Values};
 use super::{Draft, unreadable};
 use crate::error::{Error, Result};
+use crate::proxy::OwnProxy;
 use crate::request::{append, parse_method};
 
 /// The longest line of a JSONL input, in bytes; it may hold a body.
@@ -71,6 +72,8 @@ struct Line<'a> {
     body_base64: Option<Cow<'a, str>>,
     #[serde(default)]
     timeout: Option<f64>,
+    #[serde(borrow, default)]
+    proxy: Option<Cow<'a, str>>,
 }
 
 fn request(plan: &Plan, text: &str, index: u64) -> Result<Draft> {
@@ -102,7 +105,16 @@ fn own(line: &Line<'_>) -> Result<Own> {
         params: texts("params", line.params.as_ref())?,
         body: body(line)?,
         total: total.transpose()?,
+        proxy: line.proxy.as_deref().map(proxy).transpose()?,
     })
+}
+
+/// An empty one stands for none, as on the command line.
+fn proxy(url: &str) -> Result<OwnProxy> {
+    if url.is_empty() {
+        return Ok(OwnProxy::Direct);
+    }
+    OwnProxy::parse(url).map_err(|error| unreadable(format!("\"proxy\": {}", error.message())))
 }
 
 fn body(line: &Line<'_>) -> Result<Option<OwnBody>> {

@@ -72,7 +72,7 @@ impl Asking {
                     found.extend_from_slice(&answer.addresses);
                     self.progress.send_modify(|progress| progress.addresses.extend(answer.addresses));
                 }
-                Err(error) => failure = Some(Failure { message: error.to_string().into(), exhausted: None }),
+                Err(error) => failure = Some(Failure::of(&error)),
             }
         }
         let Some(shared) = self.shared.upgrade() else { return };

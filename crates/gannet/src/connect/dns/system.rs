@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Failure, Shared, State};
-use crate::error::is_exhaustion;
 
 /// How long an idle thread waits for work.
 const THREAD_IDLE: Duration = Duration::from_secs(5);
@@ -74,9 +73,6 @@ fn next_name(shared: &Shared) -> Option<Arc<str>> {
 }
 
 fn look_up(name: &str) -> Result<Vec<IpAddr>, Failure> {
-    let found = (name, 0u16).to_socket_addrs().map_err(|error| Failure {
-        message: error.to_string().into(),
-        exhausted: error.raw_os_error().filter(|_| is_exhaustion(&error)),
-    })?;
+    let found = (name, 0u16).to_socket_addrs().map_err(|error| Failure::of(&error))?;
     Ok(found.map(|address| address.ip()).collect())
 }

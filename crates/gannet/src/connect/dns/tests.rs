@@ -90,7 +90,7 @@ async fn item_32_the_first_asker_gives_up_and_the_others_have_their_answer() {
 
     let (slow, resolver) = slow();
     let (mut first, second) = (resolver.lookup("a.test", 80), resolver.lookup("a.test", 80));
-    first.started().await;
+    first.started(None).await;
     drop(first);
     slow.go.notify_one();
     assert_eq!(second.all().await.unwrap(), [ip(1), ip(2)]);
@@ -171,6 +171,34 @@ async fn a_lookup_of_a_given_resolver_ends_with_its_last_asker_or_the_session() 
     drop(resolver);
     assert_eq!(third.next().await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(slow.ended.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_may_take_so_long_and_what_has_come_by_then_is_all() {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let began = tokio::time::Instant::now();
+    let resolver = Resolver::new(&Dns::default(), Some(Arc::new(Silent))).unwrap();
+    let mut lookup = resolver.lookup("a.test", 80);
+    lookup.started(Some(LIMIT)).await;
+    let error = lookup.next().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase(), began.elapsed()), (ErrorKind::TimeoutConnect, Phase::Dns, LIMIT));
+    // Who has more patience is not disturbed.
+    let mut patient = resolver.lookup("a.test", 80);
+    patient.started(None).await;
+    assert!(tokio::time::timeout(LIMIT * 1000, patient.next()).await.is_err());
+
+    let (_slow, resolver) = slow();
+    let mut lookup = resolver.lookup("a.test", 80);
+    lookup.started(Some(LIMIT)).await;
+    assert_eq!(lookup.all().await.unwrap(), [ip(1)]);
+}
+
+struct Silent;
+
+impl Resolve for Silent {
+    fn resolve(&self, _name: &str) -> Resolving {
+        Resolving::apart(stream::pending())
+    }
 }
 
 struct Panics;

@@ -20,9 +20,24 @@ impl<C, W, M: Clone> Queues<C, W, M> {
     }
 
     /// A slot was given up before there was a connection in it; `failed` by the server, not by who asked for it.
-    pub(in crate::pool) fn on_unopened(&mut self, id: OriginId, failed: bool) {
-        self.origins[id as usize].shared.on_unopened(failed);
+    /// Whether that one may wait for room on another connection.
+    pub(in crate::pool) fn on_unopened(&mut self, id: OriginId, failed: bool) -> bool {
+        let waits = self.origins[id as usize].shared.on_unopened(failed);
         self.on_closed(id);
+        if waits {
+            // Room may have come meanwhile, which nobody was there for.
+            self.freed.push(id);
+        }
+        waits
+    }
+
+    /// Connections that could not be opened a while ago may be tried again.
+    pub(in crate::pool) fn lift_bars(&mut self) {
+        for id in 0..self.origins.len() {
+            if self.origins[id].shared.lift_bar() {
+                self.promote(id as OriginId);
+            }
+        }
     }
 
     /// The connection in a slot carries one request at a time.
@@ -131,6 +146,11 @@ impl<C, W, M: Clone> Queues<C, W, M> {
                 None
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(in crate::pool) fn takes_new(&self, id: OriginId, key: Key) -> bool {
+        self.origins[id as usize].shared.takes_new(key)
     }
 
     #[cfg(test)]

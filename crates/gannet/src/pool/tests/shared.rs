@@ -13,6 +13,8 @@ enum Op {
     Opened(Index, bool, usize),
     /// One could not be opened; or who opened it left.
     Unopened(Index, bool),
+    /// What could not be opened may be tried again.
+    Lift,
     /// One of the requests is over.
     End(Index),
     /// A server says what it allows, or that it is going away.
@@ -23,6 +25,8 @@ enum Op {
     /// The next grant reaches nobody.
     ToNobody,
     Expire(u64),
+    /// Other caps from now on.
+    Caps(usize, usize),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -30,12 +34,14 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         8 => (0..ORIGINS).prop_map(Op::Checkout),
         4 => (any::<Index>(), prop::bool::weighted(0.8), 1..5usize).prop_map(|(at, shared, n)| Op::Opened(at, shared, n)),
         1 => (any::<Index>(), any::<bool>()).prop_map(|(at, failed)| Op::Unopened(at, failed)),
+        1 => Just(Op::Lift),
         5 => any::<Index>().prop_map(Op::End),
         2 => (any::<Index>(), 1..5usize, prop::bool::weighted(0.2)).prop_map(|(at, n, away)| Op::Change(at, n, away)),
         1 => any::<Index>().prop_map(Op::Lost),
         1 => any::<Index>().prop_map(Op::Leave),
         1 => Just(Op::ToNobody),
         1 => (0..20u64).prop_map(Op::Expire),
+        1 => (1..6usize, 1..6usize).prop_map(|(max, per)| Op::Caps(max, per)),
     ];
     prop::collection::vec(op, 1..200)
 }
@@ -43,7 +49,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 /// What a request holds.
 #[derive(Clone, Copy, Debug)]
 enum Holds {
-    Opening,
+    /// With the place in line that it was opened for.
+    Opening(u64),
     Conn(u64),
     Stream(Key),
 }
@@ -63,6 +70,8 @@ struct World {
     idle: BTreeMap<u64, usize>,
     carriers: BTreeMap<Key, Carrier>,
     waiting: Vec<(u64, usize, Ticket)>,
+    /// Sockets after the last step, in all and per origin: beyond a cap that was lowered they only become fewer.
+    open: (usize, [usize; ORIGINS]),
     now: u64,
     next: u64,
     to_nobody: bool,
@@ -78,6 +87,7 @@ impl World {
             idle: BTreeMap::new(),
             carriers: BTreeMap::new(),
             waiting: Vec::new(),
+            open: (0, [0; ORIGINS]),
             now: 0,
             next: 0,
             to_nobody: false,
@@ -89,18 +99,17 @@ impl World {
         match *op {
             Op::Checkout(origin) => self.checkout(origin),
             Op::Opened(at, shared, limit) => {
-                if let Some(at) = self.pick(at, |holds| matches!(holds, Holds::Opening)) {
+                if let Some(at) = self.pick(at, |holds| matches!(holds, Holds::Opening(_))) {
                     self.opened(at, shared, limit);
                 }
             }
             Op::Unopened(at, failed) => {
-                if let Some(at) = self.pick(at, |holds| matches!(holds, Holds::Opening)) {
-                    let (_, id, _) = self.held.remove(at);
-                    self.queues.on_unopened(id, failed);
+                if let Some(at) = self.pick(at, |holds| matches!(holds, Holds::Opening(_))) {
+                    self.unopened(at, failed);
                 }
             }
             Op::End(at) => {
-                if let Some(at) = self.pick(at, |holds| !matches!(holds, Holds::Opening)) {
+                if let Some(at) = self.pick(at, |holds| !matches!(holds, Holds::Opening(_))) {
                     self.end(at);
                 }
             }
@@ -121,6 +130,7 @@ impl World {
                     self.closed(gone);
                 }
             }
+            Op::Lift => self.queues.lift_bars(),
             Op::Leave(at) => {
                 if !self.waiting.is_empty() {
                     let (waiter, _, ticket) = self.waiting.remove(at.index(self.waiting.len()));
@@ -133,9 +143,26 @@ impl World {
                 let (gone, _) = self.queues.expire(until, |_| until);
                 self.closed(gone);
             }
+            Op::Caps(max, per) => self.set_caps(max, per),
         }
         self.serve();
         self.check();
+    }
+
+    /// What carries requests goes on, and each origin keeps one connection for new ones.
+    fn set_caps(&mut self, max: usize, per: usize) {
+        let usable = |world: &World, origin: usize| {
+            let mut own = world.carriers.iter().filter(|(_, carrier)| carrier.origin == origin && !carrier.going);
+            own.any(|(key, _)| world.streams(*key) > 0)
+        };
+        let before: Vec<usize> = (0..ORIGINS).filter(|&origin| usable(self, origin)).collect();
+        let gone = self.queues.set_caps(max, per);
+        (self.max, self.per) = (max, per);
+        self.closed(gone);
+        for (key, carrier) in &mut self.carriers {
+            carrier.going |= !self.queues.takes_new(carrier.id, *key);
+        }
+        assert!(before.iter().all(|&origin| usable(self, origin)), "an origin has no connection any more");
     }
 
     /// One of the requests that hold such a thing.
@@ -163,7 +190,8 @@ impl World {
             self.held.push((origin, id, Holds::Stream(key)));
         } else if let Some(evicted) = self.queues.open(id) {
             self.closed(evicted);
-            self.held.push((origin, id, Holds::Opening));
+            let place = self.queues.take_place();
+            self.held.push((origin, id, Holds::Opening(place)));
         } else {
             self.next += 1;
             let ticket = self.queues.wait(id, self.next);
@@ -184,6 +212,19 @@ impl World {
         };
     }
 
+    /// Who failed and may wait for room stands where it stood before.
+    fn unopened(&mut self, at: usize, failed: bool) {
+        let (origin, id, holds) = self.held.remove(at);
+        let Holds::Opening(place) = holds else { unreachable!("picked") };
+        if self.queues.on_unopened(id, failed) {
+            assert!(failed && self.carriers.values().any(|carrier| carrier.origin == origin && !carrier.going));
+            self.next += 1;
+            let ticket = self.queues.wait_at(id, place, self.next);
+            let before = self.waiting.iter().take_while(|(_, _, other)| other.seq < place).count();
+            self.waiting.insert(before, (self.next, origin, ticket));
+        }
+    }
+
     fn end(&mut self, at: usize) {
         let (origin, id, holds) = self.held.remove(at);
         match holds {
@@ -199,7 +240,7 @@ impl World {
                 self.idle.insert(conn, origin);
                 assert_eq!(self.queues.on_returned(id, conn), None);
             }
-            Holds::Opening => unreachable!("picked"),
+            Holds::Opening(_) => unreachable!("picked"),
         }
     }
 
@@ -208,7 +249,7 @@ impl World {
             let evicted = self.queues.take_evicted();
             self.closed(evicted);
             let place = self.waiting.iter().position(|(known, ..)| *known == waiter).expect("granted to a stranger");
-            let (_, origin, _) = self.waiting.remove(place);
+            let (_, origin, ticket) = self.waiting.remove(place);
             let earlier = self.waiting[..place].iter().any(|(_, of, _)| *of == origin);
             assert!(!earlier, "{waiter} was served before another of its origin");
             if let Grant::Conn(conn) = grant {
@@ -223,7 +264,7 @@ impl World {
                 continue;
             }
             let holds = match grant {
-                Grant::Open => Holds::Opening,
+                Grant::Open => Holds::Opening(ticket.seq),
                 Grant::Conn(conn) => Holds::Conn(conn),
                 Grant::Stream(key, _) => {
                     assert!(self.streams(key) < self.carriers[&key].limit, "more than the server allows");
@@ -260,9 +301,12 @@ impl World {
         let idle = self.idle.len() + self.carriers.keys().filter(|key| self.streams(**key) == 0).count();
         let stats = self.queues.stats();
         assert_eq!((stats.open, stats.idle, stats.waiting), (open, idle, self.waiting.len()));
-        assert!(open <= self.max);
+        assert!(open <= self.max || (idle == 0 && open <= self.open.0), "beyond the cap, {open} open and {idle} idle");
+        self.open.0 = open;
         for origin in 0..ORIGINS {
-            assert!(self.open_at(origin) <= self.per);
+            let at = self.open_at(origin);
+            assert!(at <= self.per || at <= self.open.1[origin], "beyond its own cap");
+            self.open.1[origin] = at;
             if !self.waiting.iter().any(|(_, of, _)| *of == origin) {
                 continue;
             }
@@ -271,7 +315,7 @@ impl World {
             };
             assert!(!self.carriers.iter().any(has_room), "someone waits beside room on a shared connection");
             assert!(self.idle.values().all(|of| *of != origin), "someone waits beside an idle connection");
-            let opening = self.held.iter().any(|(of, _, holds)| *of == origin && matches!(holds, Holds::Opening));
+            let opening = self.held.iter().any(|(of, _, holds)| *of == origin && matches!(holds, Holds::Opening(_)));
             let full = self.open_at(origin) >= self.per || (open >= self.max && idle == 0);
             let unsettled = self.carriers.values().any(|carrier| carrier.origin == origin);
             assert!(opening || full || unsettled, "someone waits for nothing");
@@ -282,7 +326,7 @@ impl World {
         for _ in 0..10_000 {
             let Some((_, id, holds)) = self.held.pop() else { break };
             match holds {
-                Holds::Opening => self.queues.on_unopened(id, true),
+                Holds::Opening(_) => drop(self.queues.on_unopened(id, true)),
                 Holds::Conn(_) => self.queues.on_closed(id),
                 Holds::Stream(key) => {
                     let gone = self.queues.on_stream_end(id, key, false, moment(self.now));
@@ -351,7 +395,7 @@ fn those_who_wait_open_their_own_once_the_first_cannot_be_shared_or_failed() {
         queues.wait(id, 1);
         queues.wait(id, 2);
         match failed {
-            true => queues.on_unopened(id, true),
+            true => assert!(!queues.on_unopened(id, true), "nothing to wait for"),
             false => queues.on_single(id),
         }
         assert_eq!(queues.next_grant(), Some((id, Grant::Open, 1)));
@@ -366,7 +410,33 @@ fn who_leads_and_leaves_is_followed_by_the_next_alone() {
     assert_eq!(queues.open(id), Some(None));
     queues.wait(id, 1);
     queues.wait(id, 2);
-    queues.on_unopened(id, false);
+    assert!(!queues.on_unopened(id, false));
     assert_eq!(queues.next_grant(), Some((id, Grant::Open, 1)));
     assert_eq!(queues.next_grant(), None);
+}
+
+#[test]
+fn who_could_not_open_one_more_waits_at_its_place_for_room_and_no_other_is_tried_for_a_while() {
+    let mut queues: Queues<u64, u64, char> = Queues::new(10, 10);
+    let id = queues.intern("https://a", true);
+    assert_eq!(queues.open(id), Some(None));
+    let key = queues.on_shared(id, 'm', 1, true);
+    assert_eq!(queues.on_shared_change(id, key, 1, false), None);
+    assert_eq!(queues.open(id), Some(None), "one more");
+    let place = queues.take_place();
+    queues.wait(id, 2);
+    assert!(queues.on_unopened(id, true));
+    queues.wait_at(id, place, 1);
+    queues.wait(id, 3);
+    assert_eq!(queues.next_grant(), None, "no other is tried");
+    assert_eq!(queues.on_stream_end(id, key, true, moment(1)), None);
+    assert_eq!(queues.next_grant(), Some((id, Grant::Stream(key, 'm'), 1)));
+    assert_eq!(queues.next_grant(), None);
+    queues.lift_bars();
+    assert_eq!(queues.next_grant(), Some((id, Grant::Open, 2)));
+    assert!(queues.on_unopened(id, true));
+    // The last connection that could be waited for is gone: who is next opens one, whatever was tried before.
+    assert_eq!(queues.on_shared_lost(id, key), Some(Closed::Shared('m')));
+    assert_eq!(queues.next_grant(), Some((id, Grant::Open, 3)));
+    assert!(!queues.on_unopened(id, true));
 }

@@ -157,7 +157,8 @@ async fn a_time_limit_beyond_every_clock_is_no_limit_and_no_panic() {
     let origin = Origin::start().await.unwrap();
     let mut options = gannet::Options::default();
     let forever = Some(Duration::MAX);
-    options.timeouts = gannet::Timeouts { pool: forever, connect: forever, read: forever, total: forever };
+    options.timeouts =
+        gannet::Timeouts { pool: forever, dns: forever, connect: forever, read: forever, total: forever };
     (options.connections.idle, options.dns.ttl) = (Duration::MAX, Duration::MAX);
     let session = Session::new(options).unwrap();
     let mut options = quick();

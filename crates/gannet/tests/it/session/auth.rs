@@ -107,6 +107,39 @@ async fn a_nonce_that_is_too_old_is_renewed_and_a_wrong_password_told() {
     assert_eq!(text(&server.received().concat()).matches("GET / ").count(), 3);
 }
 
+/// How often an answer to a challenge stands in what the server was sent.
+fn answers_in(server: &ScriptedServer) -> usize {
+    text(&server.received().concat()).matches("uthorization: Digest ").count()
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_shown_once_a_request_and_no_more() {
+    let (origin, wrong) = (origin().await, with(Credentials::new("me", "guess", AuthScheme::Digest)));
+    for (sent, challenges) in [(2, "asked, then refused"), (3, "the space is known"), (4, "and again")] {
+        let response = wrong.get(origin.url("/digest-auth/auth/me/pw")).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), requests(&origin)), (401, sent), "{challenges}");
+    }
+    let server = serve([answers(ASKS)]).await;
+    for shown in 1..=3 {
+        assert_eq!(wrong.get(server.url("/")).send().await.unwrap().status(), 401);
+        assert_eq!(answers_in(&server), shown);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_its_nonces_is_answered_and_a_password_that_was_changed_shown_twice_but_once() {
+    let again = ASKS.replace("nonce=n", "nonce=m");
+    let script = Script::new().expect_head().send(ASKS).expect_head().send(OK);
+    let forgot = script.expect_head().send(&again).expect_head().send(OK);
+    let changed = forgot.expect_head().send(&again).expect_head().send(&again).expect_head().send(&again);
+    let server = serve([changed]).await;
+    let session = with(Credentials::new("me", "pw", AuthScheme::Digest));
+    for (status, shown) in [(200, 1), (200, 3), (401, 5), (401, 6)] {
+        let response = in_time(session.get(server.url("/")).send()).await.unwrap();
+        assert_eq!((response.status().as_u16(), answers_in(&server)), (status, shown));
+    }
+}
+
 #[tokio::test]
 async fn item_23_the_body_is_sent_again_byte_for_byte_or_not_at_all() {
     let origin = origin().await;

@@ -1,9 +1,11 @@
 //! The door for programs that are not async.
 
-use gannet::ErrorKind;
-use gannet::Options;
+use std::time::Duration;
+
 use gannet::blocking::Session;
+use gannet::{ErrorKind, EventSourceOptions, Options};
 use gannet_origin::Origin;
+use gannet_origin::script::{Script, ScriptedServer};
 use serde_json::Value;
 
 #[test]
@@ -67,6 +69,28 @@ async fn it_may_be_dropped_in_async_code_and_says_plainly_that_it_may_not_be_use
     drop(session);
     drop(response);
     super::until(|| origin.stats().connections == 0).await;
+}
+
+#[test]
+fn an_event_source_is_read_like_an_iterator_over_as_many_connections_as_it_takes() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let stream = |events: &str| Script::new().expect_head().send(format!("{head}{events}")).close();
+    let gone = Script::new().expect_head().send("HTTP/1.1 204 No Content\r\n\r\n").close();
+    let scripts = [stream("id: 1\ndata: a\n\nid: 2\ndata: cut off"), stream("id: 3\ndata: c\n\n"), gone];
+    let server = ScriptedServer::start_blocking(scripts).unwrap();
+    let session = Session::new(Options::default()).unwrap();
+    let at_once = EventSourceOptions { retry: Duration::ZERO, retry_max: Duration::ZERO, ..Default::default() };
+    let mut source = session.get(server.url("/")).event_source(at_once).unwrap().with_last_id("0");
+    let read: Vec<_> = source.by_ref().map(|event| event.unwrap().data).collect();
+    assert_eq!((read, source.last_id()), (vec!["a".to_owned(), "c".to_owned()], "3"));
+    let asked: Vec<_> = server.received().iter().map(|head| super::text(head)).collect();
+    for (head, id) in asked.iter().zip(["0", "1", "3"]) {
+        assert!(head.contains(&format!("last-event-id: {id}\r\n")), "{head}");
+    }
+    let nobody = EventSourceOptions { max_failures: Some(0), ..EventSourceOptions::default() };
+    let mut refused = session.get("http://127.0.0.1:1/").event_source(nobody).unwrap();
+    assert_eq!(refused.next().unwrap().unwrap_err().kind(), ErrorKind::Connect);
+    assert!(refused.next().is_none());
 }
 
 #[test]

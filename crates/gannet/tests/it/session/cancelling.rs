@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use gannet::{Body, Session};
+use gannet::{Body, HttpVersion, Session};
 
 use super::*;
 
@@ -200,4 +200,67 @@ async fn every_way_through_a_proxy_can_be_dropped_at_every_poll() {
         };
         drop_with(&origin, change, || proxy.open() as u64, |session| Box::pin(send_all(session.get(url)))).await;
     }
+}
+
+fn streamed(request: gannet::RequestBuilder) -> Sending {
+    let pieces = (0..20).map(|_| Ok(Bytes::from(vec![b'x'; 20_000])));
+    Box::pin(send_all(request.body(Body::stream(futures_util::stream::iter(pieces), None))))
+}
+
+#[tokio::test]
+async fn http2_without_tls_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let change = |options: &mut Options| options.http.version = HttpVersion::Http2PriorKnowledge;
+    let connections = || origin.stats().connections;
+    drop_with(&origin, change, connections, |session| Box::pin(send_all(session.get(origin.url("/bytes/300000")))))
+        .await;
+    drop_with(&origin, change, connections, |session| streamed(session.put(origin.url("/anything")))).await;
+    let waits = Duration::from_millis(1);
+    let url = origin.url("/redirect-to?url=/anything&status_code=307");
+    let held = |session: &Session| Box::pin(send_all(session.put(&url).body("held").expect_continue(waits))) as Sending;
+    drop_with(&origin, change, connections, held).await;
+    let compressed = |session: &Session| {
+        let body = gannet_origin::payload(1, 200_000).to_vec();
+        Box::pin(send_all(session.post(origin.url("/anything")).body(body).compress(gannet::Coding::Zstd))) as Sending
+    };
+    drop_with(&origin, change, connections, compressed).await;
+}
+
+#[tokio::test]
+async fn http2_through_every_kind_of_proxy_can_be_dropped_at_every_poll() {
+    let origin = origin().await;
+    let identity = gannet_origin::Identity::for_names(&["127.0.0.1"]).unwrap();
+    let plain = gannet_origin::Proxy::builder().credentials("me", "pw").start().await.unwrap();
+    let secure = gannet_origin::Proxy::builder().identity(&identity).start().await.unwrap();
+    for (proxy, scheme, base) in [
+        (&plain, "http", origin.url("")),
+        (&plain, "http", origin.https_url("")),
+        (&plain, "socks5", origin.url("")),
+        (&secure, "https", origin.https_url("")),
+    ] {
+        let change = |options: &mut Options| {
+            options.http.version = HttpVersion::Http2PriorKnowledge;
+            options.proxy.url = Some(proxy.url(scheme).replace("://", "://me:pw@").parse().unwrap());
+            options.proxy.tls.extra_roots = vec![identity.ca_pem().to_owned()];
+            options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        };
+        let open = || proxy.open() as u64;
+        drop_with(&origin, change, open, |session| streamed(session.put(format!("{base}/anything")))).await;
+        drop_with(&origin, change, open, |session| {
+            let (one, two) = (session.get(format!("{base}/bytes/100000")), session.get(format!("{base}/redirect/1")));
+            Box::pin(async { tokio::try_join!(send_all(one), send_all(two)).map(|(a, b)| a + b) })
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_place_in_the_line_for_a_stream_can_be_dropped_at_every_poll() {
+    let origin = Origin::builder().https(true).max_streams(1).start().await.unwrap();
+    drop_at_every_poll(&origin, true, |session| {
+        let requests =
+            (0..3).map(|id| send_all(session.get(origin.https_url(&format!("/items/{id}"))))).collect::<Vec<_>>();
+        Box::pin(async { Ok(futures_util::future::try_join_all(requests).await?.len()) })
+    })
+    .await;
 }

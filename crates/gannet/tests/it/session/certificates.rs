@@ -39,16 +39,29 @@ async fn a_server_that_demands_a_certificate_is_shown_ones_own() {
     let url = origin.https_url("/items/1");
     let known = trusting(&server, |options| options.tls.client = shown(&client));
     assert_eq!(json(known.get(&url).send().await).await["id"], 1);
-    for shows in [shown(&other), None] {
+    // The server looks at it only behind the handshake, so that its alert stands where a response would.
+    for (shows, version) in [shown(&other), None].into_iter().flat_map(|shows| {
+        [HttpVersion::Http1, HttpVersion::Auto, HttpVersion::Http2PriorKnowledge]
+            .map(|version| (shows.clone(), version))
+    }) {
         let refused = trusting(&server, |options| {
-            options.tls.client = shows.clone();
-            options.http.version = HttpVersion::Http1;
+            options.tls.client = shows;
+            options.http.version = version;
         });
-        fails_in_tls(&refused, &url).await;
-        // HTTP/2 cannot tell the alert from another end of the connection.
-        let refused = trusting(&server, |options| options.tls.client = shows.clone());
-        let error = in_time(refused.get(&url).send()).await.map(|response| response.status()).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Connection), "{error}");
+        for method in ["GET", "POST"] {
+            let before = origin.stats().connections_total;
+            let error = in_time(refused.request_named(method, &url).send()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Tls, "{version:?}: {error}");
+            assert!(error.to_string().contains("alert"), "{version:?}: {error}");
+            assert_eq!(origin.stats().connections_total - before, 1, "{version:?}: sent once");
+        }
+        let both = [refused.get(&url).send(), refused.get(&url).send()];
+        for result in in_time(futures_util::future::join_all(both)).await {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Tls, "{version:?}");
+        }
+        let outcomes = refused.fetch_all([&url]).outcomes().await;
+        assert_eq!((outcomes[0].error_kind(), outcomes[0].attempts), (Some(ErrorKind::Tls), 1), "{version:?}");
+        assert_eq!(refused.pool_stats(), pool(0, 0, 0));
     }
     assert_eq!(origin.stats().requests, 1);
 }
@@ -185,5 +198,32 @@ async fn what_cannot_be_used_is_an_error_of_the_session() {
         let mut options = Options::default();
         change(&mut options);
         assert_eq!(Session::new(options).unwrap_err().kind(), ErrorKind::Request, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_tells_how_its_connection_is_secured() {
+    let identity = loopback();
+    for (tls12, version) in [(false, TlsVersion::V1_3), (true, TlsVersion::V1_2)] {
+        let server = if tls12 { identity.speaking_only_tls12().unwrap() } else { identity.clone() };
+        let origin = https(&server).await;
+        let session = trusting(&identity, |options| options.connections.idle = Duration::ZERO);
+        for resumed in [false, true] {
+            let response = session.get(origin.https_url("/items/1")).send().await.unwrap();
+            let tls = response.tls().unwrap();
+            assert_eq!((tls.version(), tls.alpn(), tls.is_resumed()), (version, Some("h2"), resumed));
+            assert!(tls.cipher().starts_with("TLS_") && tls.cipher().contains("_SHA"), "{tls:?}");
+            let own = &tls.certificates()[0];
+            let key = identity.public_key();
+            assert!(own.windows(key.len()).any(|window| window == key), "not the server's certificate");
+            response.bytes().await.unwrap();
+        }
+        let http1 = trusting(&identity, |options| options.http.version = HttpVersion::Http1);
+        for _ in 0..2 {
+            let response = http1.get(origin.https_url("/items/1")).send().await.unwrap();
+            assert_eq!(response.tls().unwrap().alpn(), Some("http/1.1"), "of a kept connection too");
+            response.bytes().await.unwrap();
+        }
+        assert!(session.get(origin.url("/items/1")).send().await.unwrap().tls().is_none());
     }
 }

@@ -17,7 +17,7 @@ use super::*;
 const BEGUN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart";
 
 /// The process's sockets that are connected to this address, or are about to be.
-fn sockets_to(peer: SocketAddr) -> usize {
+pub(super) fn sockets_to(peer: SocketAddr) -> usize {
     let own: Vec<String> = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned))
@@ -32,7 +32,7 @@ fn sockets_to(peer: SocketAddr) -> usize {
     table.lines().skip(1).filter(is_ours).count()
 }
 
-fn tasks() -> usize {
+pub(super) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
@@ -128,7 +128,7 @@ impl Scene {
     }
 }
 
-fn spawn(session: &Session, url: &str) -> JoinHandle<gannet::Result<bytes::Bytes>> {
+pub(super) fn spawn(session: &Session, url: &str) -> JoinHandle<gannet::Result<bytes::Bytes>> {
     let request = session.get(url);
     tokio::spawn(async move { request.send().await?.bytes().await })
 }

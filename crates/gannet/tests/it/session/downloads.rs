@@ -12,22 +12,22 @@ use tokio::sync::Notify;
 
 use super::*;
 
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Folder(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn read(&self, name: &str) -> Option<String> {
+    pub(super) fn read(&self, name: &str) -> Option<String> {
         fs::read(self.path(name)).ok().map(|bytes| text(&bytes))
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.0.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -57,7 +57,7 @@ fn status(line: &str, fields: &str) -> Script {
     Script::new().expect_head().send(head).close()
 }
 
-fn at_once(attempts: u32) -> DownloadOptions {
+pub(super) fn at_once(attempts: u32) -> DownloadOptions {
     let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
     DownloadOptions { retry: RetryPolicy { attempts, backoff, ..RetryPolicy::default() }, ..DownloadOptions::default() }
 }

@@ -14,7 +14,7 @@ fn stream(events: &str) -> Script {
 }
 
 /// Waits as short as they get: what is asked for by the server counts.
-fn at_once() -> EventSourceOptions {
+pub(super) fn at_once() -> EventSourceOptions {
     EventSourceOptions { retry: Duration::ZERO, retry_max: Duration::ZERO, ..EventSourceOptions::default() }
 }
 

@@ -6,24 +6,24 @@ use gannet::{ErrorKind, Phase, Session};
 use super::resolving::{Answers, resolving};
 use super::*;
 
-fn guarded(options: &mut Options) {
+pub(super) fn guarded(options: &mut Options) {
     options.guard.deny_private = true;
     options.guard.allow = vec!["127.0.0.1".parse().unwrap()];
     options.tls.danger.accept_invalid_certs = true;
     options.connections.idle = Duration::ZERO;
 }
 
-async fn two_hosts() -> Origin {
+pub(super) async fn two_hosts() -> Origin {
     Origin::builder().listen("127.0.0.1:0").also_listen("127.0.0.2:0").https(true).start().await.unwrap()
 }
 
 /// Connections that came to 127.0.0.2.
-fn reached(origin: &Origin) -> u64 {
+pub(super) fn reached(origin: &Origin) -> u64 {
     let hosts = origin.stats().hosts;
     hosts.iter().filter(|(name, _)| name.starts_with("127.0.0.2:")).map(|(_, host)| host.connections_total).sum()
 }
 
-fn assert_denied(result: gannet::Result<Response>, what: &str) {
+pub(super) fn assert_denied(result: gannet::Result<Response>, what: &str) {
     let error = result.map(|response| response.status()).unwrap_err();
     assert_eq!((error.kind(), error.phase()), (ErrorKind::Denied, Phase::Connect), "{what}: {error}");
     assert!(!error.kind().is_transient() && error.to_string().contains("guard.deny_private"), "{what}: {error}");
@@ -160,11 +160,13 @@ async fn item_31_proxies_lead_nowhere_else() {
         }
     }
     assert_eq!(proxy.connections(), 0, "those that look names up themselves are not asked");
-    let given_addresses = through("socks5");
-    assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
-    assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, "socks5");
-    let named = format!("http://localhost:{}/items/1", origin.addr().port());
-    assert_denied(in_time(given_addresses.get(&named).send()).await, "socks5, by name");
+    for scheme in ["socks4", "socks5"] {
+        let given_addresses = through(scheme);
+        assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
+        assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, scheme);
+        let named = format!("http://localhost:{}/items/1", origin.addr().port());
+        assert_denied(in_time(given_addresses.get(&named).send()).await, "by name");
+    }
     let elsewhere = origin
         .stats()
         .hosts

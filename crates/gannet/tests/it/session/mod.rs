@@ -17,8 +17,11 @@ mod expecting;
 mod faults;
 mod fields;
 mod guard;
+#[cfg(feature = "hickory")]
+mod hickory;
 mod http2;
 mod middlewares;
+mod parts;
 mod pool;
 mod proxies;
 mod redirects;
@@ -31,6 +34,7 @@ mod timings;
 mod tls;
 mod tracing;
 mod transfers;
+mod upgrades;
 mod uploads;
 
 use std::future::{Future, poll_fn};

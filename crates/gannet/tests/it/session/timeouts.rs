@@ -57,6 +57,43 @@ async fn a_host_that_takes_no_connection_is_bounded_by_connect() {
     assert_eq!(session.pool_stats(), pool(0, 0, 0));
 }
 
+/// Never answers.
+struct Silent;
+
+impl gannet::Resolve for Silent {
+    fn resolve(&self, _name: &str) -> gannet::Resolving {
+        gannet::Resolving::apart(futures_util::stream::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_that_never_ends_is_bounded_by_dns_and_without_it_by_connect() {
+    let asking = |change: fn(&mut Options)| {
+        let mut options = Options::default();
+        change(&mut options);
+        Session::builder(options).resolver(Silent).build().unwrap()
+    };
+    let by_dns = asking(|options| (options.timeouts.dns, options.timeouts.connect) = (Some(SHORT), None));
+    let by_connect = asking(|options| options.timeouts.connect = Some(SHORT));
+    for session in [&by_dns, &by_connect] {
+        let error = in_time(session.get("http://some.test/").send()).await.unwrap_err();
+        check(&error, ErrorKind::TimeoutConnect, Phase::Dns, "some.test");
+        assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    }
+    let own = gannet::Timeouts { dns: Some(SHORT), ..gannet::Timeouts::default() };
+    let error = in_time(asking(|_| {}).get("http://some.test/").timeouts(own).send()).await.unwrap_err();
+    check(&error, ErrorKind::TimeoutConnect, Phase::Dns, "some.test");
+    // Nor is the lookup of a proxy's name, or for a proxy, waited for any longer.
+    for proxy in ["http://proxy.test:1", "socks5://127.0.0.1:1"] {
+        let error = in_time(by_dns.get("http://some.test/").proxy(proxy).send()).await.unwrap_err();
+        assert!(error.is_timeout() && error.message().contains("50ms"), "{proxy}: {error}");
+    }
+    let origin = origin().await;
+    let session = session(|options| options.timeouts.dns = Some(Duration::from_secs(3600)));
+    let url = format!("http://localhost:{}/items/1", origin.addr().port());
+    assert_eq!(json(in_time(session.get(url).send()).await).await["id"], 1);
+}
+
 #[tokio::test]
 async fn a_handshake_that_hangs_counts_towards_connect() {
     let server = serve([Script::new().hang()]).await;

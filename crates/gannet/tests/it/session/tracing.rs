@@ -58,6 +58,7 @@ fn name(event: &Event<'_>) -> String {
         Event::TlsStart => "tls".into(),
         Event::TlsEnd { .. } => "secured".into(),
         Event::Reused { served, .. } => format!("reused {served}"),
+        Event::Sending { .. } => "sending".into(),
         Event::HeadSent { .. } => "head sent".into(),
         Event::BodySent { bytes } => format!("body sent {bytes}"),
         Event::HeadReceived { status, .. } => format!("head {}", status.as_u16()),
@@ -85,7 +86,7 @@ async fn a_request_is_told_from_its_lookup_to_its_last_byte() {
     let url = format!("https://localhost:{}/a?token=s3cret", server.addr().port());
     session.get(&url).send().await.unwrap().bytes().await.unwrap();
     let opening = ["dns localhost", "dns end true", "connect localhost", "connected true", "tls", "secured"];
-    let exchange = ["head sent", "head 200", "body 2", "end true", "dropped"];
+    let exchange = ["sending", "head sent", "head 200", "body 2", "end true", "dropped"];
     assert_eq!(log.take(), [&["begin GET /a"], &opening[..], &exchange].concat());
     session.get(&url).send().await.unwrap();
     assert_eq!(log.take(), [&["begin GET /a", "reused 1"], &exchange[..]].concat());
@@ -95,6 +96,41 @@ async fn a_request_is_told_from_its_lookup_to_its_last_byte() {
     log.take();
     session.get(&url).send().await.unwrap();
     assert_eq!(log.take()[..3], ["begin GET /a", "dns cache localhost", "connect localhost"]);
+}
+
+/// The heads that go out, as they would stand on the wire; what is shown of them beside.
+fn heads(log: &Log) -> impl Fn(&Event<'_>) + use<> {
+    let log = log.clone();
+    move |event: &Event<'_>| {
+        let Event::Sending { version, method, url, whole, headers } = event else { return };
+        assert!(!format!("{event:?}").contains("s3cret"), "{event:?}");
+        let url = url.get();
+        let target = if *whole { url.as_str() } else { &url[url::Position::BeforePath..] };
+        let fields = headers.get().iter().map(|(name, value)| format!("{name}: {}\r\n", text(value)));
+        log.say(format!("{method} {target} {version:?}\r\n{}\r\n", fields.collect::<String>()));
+    }
+}
+
+#[tokio::test]
+async fn the_heads_that_go_out_are_told_as_they_are_on_the_wire() {
+    let asks = "HTTP/1.1 401 X\r\nwww-authenticate: Digest realm=r, nonce=s3cret, qop=auth\r\n\
+         set-cookie: key=s3cret\r\ncontent-length: 0\r\n\r\n";
+    let away = "HTTP/1.1 307 X\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n";
+    let script = Script::new().expect_head().expect_body(4).send(asks).expect_head().expect_body(4).send(away);
+    let server = serve([script.expect_head().expect_body(4).send(OK)]).await;
+    let (log, session) = (Log::default(), session(|options| options.headers.append("x-all", "1").unwrap()));
+    let request = session.post(server.url("/a?b")).digest_auth("me", "pw").header("x-one", "2").body("body");
+    request.trace(heads(&log)).send().await.unwrap();
+    let told = log.take();
+    let received = text(&server.received().concat()).replace("HTTP/1.1", "Http11");
+    assert_eq!(told.concat(), received.replace("\r\n\r\nbody", "\r\n\r\n"));
+    assert!(told.len() == 3 && told[1].contains("cookie: key=s3cret") && told[1].contains("authorization: Digest "));
+
+    let proxy = gannet_origin::Proxy::start().await.unwrap();
+    let origin = origin().await;
+    let url = origin.url("/anything?c=d");
+    session.get(&url).proxy(&proxy.url("http")).trace(heads(&log)).send().await.unwrap();
+    assert!(log.take().concat().starts_with(&format!("GET {url} Http11\r\nhost: 127.0.0.1:")));
 }
 
 #[tokio::test]
@@ -108,11 +144,13 @@ async fn a_redirect_and_an_upload_are_told_in_their_parts() {
         "begin POST /a",
         "connect 127.0.0.1",
         "connected true",
+        "sending",
         "head sent",
         "body sent 4",
         "head 307",
         "307 POST /b",
         "reused 1",
+        "sending",
         "head sent",
         "body sent 4",
         "head 200",
@@ -141,10 +179,12 @@ async fn a_stale_connection_and_the_wait_for_a_free_one_are_told() {
     let lines = [
         "begin GET /b",
         "reused 1",
+        "sending",
         "head sent",
         "retry StaleConnection",
         "connect 127.0.0.1",
         "connected true",
+        "sending",
         "head sent",
         "head 200",
         "body 2",

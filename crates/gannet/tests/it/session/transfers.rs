@@ -6,11 +6,17 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use gannet::{Body, Coding, ErrorKind, Progress, Session};
+use gannet::{Body, Coding, ErrorKind, HttpVersion, Progress, Session};
 
 use super::*;
 
-const CODINGS: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+pub(super) const CODINGS: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+
+/// One that speaks HTTP/1.1, and one that speaks HTTP/2.
+fn both() -> [(bool, Session); 2] {
+    let speaking = |version| session(|options| options.http.version = version);
+    [(false, speaking(HttpVersion::Http1)), (true, speaking(HttpVersion::Http2PriorKnowledge))]
+}
 
 /// Undone by the formats' own readers.
 fn decoded(coding: Coding, bytes: &[u8]) -> Vec<u8> {
@@ -40,11 +46,11 @@ fn pieces(content: &[u8]) -> Vec<io::Result<Bytes>> {
 
 #[tokio::test]
 async fn bodies_of_every_kind_are_compressed_by_every_coding() {
-    let (origin, session) = (origin().await, Session::default());
+    let origin = origin().await;
     let content = gannet_origin::payload(3, 700_000);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &content).unwrap();
-    for coding in CODINGS {
+    for (coding, (http2, session)) in CODINGS.into_iter().flat_map(|coding| both().map(|session| (coding, session))) {
         let again = pieces(&content);
         let again =
             move || stream::iter(again.iter().map(|p| Ok(p.as_ref().unwrap().clone())).collect::<Vec<_>>()).boxed();
@@ -57,29 +63,34 @@ async fn bodies_of_every_kind_are_compressed_by_every_coding() {
             let sent = session.post(origin.url("/anything")).body(body).compress(coding).send();
             let seen = json(in_time(sent).await).await;
             assert_eq!(seen["headers"]["Content-Encoding"], coding.as_str());
-            assert_eq!(seen["headers"]["Transfer-Encoding"], "chunked");
+            let framing = if http2 { Value::Null } else { "chunked".into() };
+            assert_eq!(seen["headers"]["Transfer-Encoding"], framing);
+            assert_eq!(seen["headers"]["Content-Length"], Value::Null);
             assert!(decoded(coding, &data(&seen)) == content, "{coding:?}");
         }
         // A small one has a length.
         let seen = json(session.post(origin.url("/anything")).compress(coding).json("small").send().await).await;
         assert_eq!(seen["headers"].get("Transfer-Encoding"), None);
+        assert!(seen["headers"].get("Content-Length").is_some());
         assert_eq!(decoded(coding, &data(&seen)), b"\"small\"");
     }
 }
 
 #[tokio::test]
 async fn item_23_a_compressed_body_is_the_same_after_a_redirect_and_an_empty_one_stays_empty() {
-    let (origin, session) = (origin().await, Session::default());
+    let origin = origin().await;
     let content = gannet_origin::payload(4, 400_000);
-    let url = origin.url("/redirect-to?url=/anything&status_code=307");
-    let seen = json(session.post(url).body(content.to_vec()).compress(Coding::Gzip).send().await).await;
-    assert!(decoded(Coding::Gzip, &data(&seen)) == content);
-    assert_eq!(seen["headers"]["Content-Encoding"], "gzip");
-    let away = origin.url("/redirect-to?url=/anything&status_code=303");
-    let seen = json(session.post(away).body("x").compress(Coding::Gzip).send().await).await;
-    assert_eq!((seen["method"].as_str(), seen["headers"].get("Content-Encoding")), (Some("GET"), None));
-    let seen = json(session.post(origin.url("/anything")).compress(Coding::Gzip).send().await).await;
-    assert_eq!(seen["headers"].get("Content-Encoding"), None);
+    for (_, session) in both() {
+        let url = origin.url("/redirect-to?url=/anything&status_code=307");
+        let seen = json(session.post(url).body(content.to_vec()).compress(Coding::Gzip).send().await).await;
+        assert!(decoded(Coding::Gzip, &data(&seen)) == content);
+        assert_eq!(seen["headers"]["Content-Encoding"], "gzip");
+        let away = origin.url("/redirect-to?url=/anything&status_code=303");
+        let seen = json(session.post(away).body("x").compress(Coding::Gzip).send().await).await;
+        assert_eq!((seen["method"].as_str(), seen["headers"].get("Content-Encoding")), (Some("GET"), None));
+        let seen = json(session.post(origin.url("/anything")).compress(Coding::Gzip).send().await).await;
+        assert_eq!(seen["headers"].get("Content-Encoding"), None);
+    }
 }
 
 #[tokio::test]
@@ -112,7 +123,7 @@ fn dechunked(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn starts_with_first_piece(coding: Coding, body: &[u8]) -> bool {
+pub(super) fn starts_with_first_piece(coding: Coding, body: &[u8]) -> bool {
     let mut out = [0; 11];
     let read = match coding {
         Coding::Gzip => flate2::read::GzDecoder::new(body).read_exact(&mut out),
@@ -135,21 +146,23 @@ async fn item_23_a_stream_shorter_than_announced_is_not_passed_off_as_whole_when
 
 #[tokio::test]
 async fn a_reader_is_sent_as_it_gives_and_its_error_is_told() {
-    let (origin, session) = (origin().await, Session::default());
+    let origin = origin().await;
     let content = gannet_origin::payload(5, 600_000);
-    for length in [None, Some(600_000)] {
-        let body = Body::reader(Cursor::new(content.to_vec()), length);
-        let seen = json(session.post(origin.url("/anything")).body(body).send().await).await;
-        assert!(data(&seen) == content);
-    }
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::other("the disk is on fire"))
         }
     }
-    let error = session.post(origin.url("/anything")).body(Body::reader(Broken, None)).send().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Request);
+    for (_, session) in both() {
+        for length in [None, Some(600_000)] {
+            let body = Body::reader(Cursor::new(content.to_vec()), length);
+            let seen = json(session.post(origin.url("/anything")).body(body).send().await).await;
+            assert!(data(&seen) == content);
+        }
+        let broken = session.post(origin.url("/anything")).body(Body::reader(Broken, None));
+        assert_eq!(in_time(broken.send()).await.unwrap_err().kind(), ErrorKind::Request);
+    }
 }
 
 /// Keeps what it is told.
@@ -168,27 +181,31 @@ fn ends_at(seen: &Mutex<Vec<Progress>>, total: u64, known: bool) {
 
 #[tokio::test]
 async fn bodies_are_watched_in_both_directions_to_their_last_byte() {
-    let (origin, session) = (origin().await, Session::default());
-    for size in [100, 3_000_000] {
-        let (up, on_up) = noted();
+    let origin = origin().await;
+    for (_, session) in both() {
+        for size in [100, 3_000_000] {
+            let (up, on_up) = noted();
+            let (down, on_down) = noted();
+            let url = origin.url("/redirect-to?url=/bytes/200000&status_code=303");
+            let request = session.post(url).body(vec![b'x'; size]).on_upload(on_up).on_download(on_down);
+            in_time(request.send()).await.unwrap().bytes().await.unwrap();
+            ends_at(&up, size as u64, true);
+            ends_at(&down, 200_000, true);
+        }
         let (down, on_down) = noted();
-        let url = origin.url("/redirect-to?url=/bytes/200000&status_code=303");
-        let request = session.post(url).body(vec![b'x'; size]).on_upload(on_up).on_download(on_down);
-        in_time(request.send()).await.unwrap().bytes().await.unwrap();
-        ends_at(&up, size as u64, true);
-        ends_at(&down, 200_000, true);
+        let request = session.get(origin.url("/bytes/200000?chunked=1")).on_download(on_down);
+        request.send().await.unwrap().bytes().await.unwrap();
+        ends_at(&down, 200_000, false);
     }
-    let (down, on_down) = noted();
-    let request = session.get(origin.url("/bytes/200000?chunked=1")).on_download(on_down);
-    request.send().await.unwrap().bytes().await.unwrap();
-    ends_at(&down, 200_000, false);
 }
 
 #[tokio::test]
 async fn a_compressed_upload_is_watched_by_what_goes_into_it() {
-    let (origin, session) = (origin().await, Session::default());
-    let (up, on_up) = noted();
-    let request = session.post(origin.url("/anything")).body(vec![b'x'; 1_000_000]);
-    request.compress(Coding::Zstd).on_upload(on_up).send().await.unwrap();
-    ends_at(&up, 1_000_000, true);
+    let origin = origin().await;
+    for (_, session) in both() {
+        let (up, on_up) = noted();
+        let request = session.post(origin.url("/anything")).body(vec![b'x'; 1_000_000]);
+        request.compress(Coding::Zstd).on_upload(on_up).send().await.unwrap();
+        ends_at(&up, 1_000_000, true);
+    }
 }

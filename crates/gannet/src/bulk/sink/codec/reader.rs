@@ -94,6 +94,7 @@ impl RowReader {
     }
 
     /// Where the last whole member read so far ends, or the last whole line.
+    #[cfg(feature = "state")]
     pub(in crate::bulk) fn end(&self) -> u64 {
         self.end
     }

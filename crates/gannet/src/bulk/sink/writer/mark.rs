@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::thread::Shared;
 
@@ -58,7 +58,7 @@ impl Report {
         state.committed = state.committed.max(batch);
         let marks = state.take_marks();
         drop(state);
-        marks.for_each(Waker::wake);
+        marks.for_each(std::task::Waker::wake);
     }
 
     /// Tells nobody.
@@ -74,6 +74,6 @@ impl Report {
         let waker = state.waker.take();
         let marks = std::mem::take(&mut state.marks);
         drop(state);
-        waker.into_iter().chain(marks.into_iter().map(|(.., waker)| waker)).for_each(Waker::wake);
+        waker.into_iter().chain(marks.into_iter().map(|(.., waker)| waker)).for_each(std::task::Waker::wake);
     }
 }

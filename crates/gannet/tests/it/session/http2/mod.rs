@@ -1,6 +1,14 @@
 //! HTTP/2: the same session over connections that many requests share.
 
+mod bodies;
+mod closing;
+mod counters;
+mod files;
+mod floods;
 mod hostile;
+mod peer;
+mod proxies;
+mod reaching;
 mod refusals;
 mod requests;
 mod sharing;

@@ -1,6 +1,8 @@
 //! Many requests on one connection: when there is one more, who waits, and what a dropped request leaves.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::join_all;
 use gannet::ErrorKind;
@@ -89,6 +91,119 @@ async fn more_connections_are_opened_when_streams_run_out_and_never_more_than_th
     assert_eq!(session.pool_stats(), pool(3, 3, 0));
 }
 
+/// Lets so many connections through to the origin, and ends the others in their handshake.
+struct Door {
+    addr: std::net::SocketAddr,
+    admits: Arc<AtomicUsize>,
+    /// Ends those that were let through.
+    cut: Arc<Notify>,
+    _task: tokio::task::JoinSet<()>,
+}
+
+impl Door {
+    async fn to(origin: &Origin, admits: usize) -> Door {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, to) = (listener.local_addr().unwrap(), origin.https_addr().unwrap());
+        let (admits, cut) = (Arc::new(AtomicUsize::new(admits)), Arc::new(Notify::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        let (left, end) = (admits.clone(), cut.clone());
+        tasks.spawn(async move {
+            let mut relays = tokio::task::JoinSet::new();
+            while let Ok((mut inside, _)) = listener.accept().await {
+                if left.fetch_update(Relaxed, Relaxed, |left: usize| left.checked_sub(1)).is_err() {
+                    continue;
+                }
+                let end = end.clone();
+                relays.spawn(async move {
+                    let mut outside = tokio::net::TcpStream::connect(to).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut inside, &mut outside) => {}
+                        () = end.notified() => {}
+                    }
+                });
+            }
+        });
+        Door { addr, admits, cut, _task: tasks }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.addr)
+    }
+}
+
+#[tokio::test]
+async fn requests_wait_for_room_where_no_further_connection_can_be_opened() {
+    let origin = origin_of(1).await;
+    let door = Door::to(&origin, 1).await;
+    let session = offering(&origin);
+    json_of(session.get(door.url("/items/0"))).await;
+    let requests = (0..10).map(|id| json_of(session.get(door.url(&format!("/items/{id}?delay=0.02")))));
+    for (id, item) in in_time(join_all(requests)).await.into_iter().enumerate() {
+        assert_eq!(item["id"], id);
+    }
+    let counters = session.pool_counters();
+    assert_eq!((connections(&origin.stats()), counters.opened, session.pool_stats()), ((1, 1), 1, pool(1, 1, 0)));
+    assert!(counters.open_failed >= 1 && counters.open_failed < 9, "{counters:?}");
+}
+
+#[tokio::test]
+async fn a_wait_for_room_is_bounded_by_its_timeouts_and_tells_why_there_was_no_other() {
+    let origin = origin_of(1).await;
+    let door = Door::to(&origin, 1).await;
+    let session = session(|options| {
+        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        options.timeouts.pool = Some(Duration::from_millis(50));
+    });
+    json_of(session.get(door.url("/items/0"))).await;
+    let mut held = Box::pin(session.get(door.url("/hang")).send());
+    assert!(poll_once(&mut held).await.is_none());
+    let error = in_time(session.get(door.url("/items/1")).send()).await.unwrap_err();
+    assert_eq!((error.kind(), session.pool_counters().open_failed), (ErrorKind::TimeoutPool, 1), "{error}");
+    assert!(error.to_string().contains("lost in the TLS handshake"), "{error}");
+    assert_eq!(session.pool_stats(), pool(1, 0, 0));
+}
+
+#[tokio::test]
+async fn who_waits_for_room_on_a_connection_that_ends_opens_its_own_or_fails() {
+    let origin = origin_of(1).await;
+    for admits_another in [false, true] {
+        let door = Door::to(&origin, 1).await;
+        let session = offering(&origin);
+        json_of(session.get(door.url("/items/0"))).await;
+        // What may have been done is not sent again.
+        let held = tokio::spawn(session.post(door.url("/hang")).send());
+        until(|| origin.stats().in_flight == 1).await;
+        let waits = tokio::spawn(session.get(door.url("/items/1")).send());
+        until(|| session.pool_counters().open_failed == 1).await;
+        assert_eq!(session.pool_stats(), pool(1, 0, 1));
+        door.admits.store(usize::from(admits_another), Relaxed);
+        door.cut.notify_waiters();
+        assert_eq!(in_time(held).await.unwrap().unwrap_err().kind(), ErrorKind::Connection);
+        until(|| origin.stats().in_flight == 0).await;
+        match in_time(waits).await.unwrap() {
+            Ok(response) => assert!(admits_another && response.ok()),
+            Err(error) => assert!(!admits_another && error.kind() == ErrorKind::Connect, "{error}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_further_connection_is_tried_again_while_nothing_gets_free() {
+    let origin = origin_of(1).await;
+    let door = Door::to(&origin, 1).await;
+    let session = offering(&origin);
+    json_of(session.get(door.url("/items/0"))).await;
+    let mut held = Box::pin(session.get(door.url("/hang")).send());
+    assert!(poll_once(&mut held).await.is_none());
+    let started = tokio::time::Instant::now();
+    let waits = tokio::spawn(session.get(door.url("/items/1")).send());
+    until(|| session.pool_counters().open_failed == 1).await;
+    door.admits.store(1, Relaxed);
+    assert!(waits.await.unwrap().unwrap().ok());
+    assert_eq!((started.elapsed().as_secs(), session.pool_counters().opened), (1, 2));
+    drop(held);
+}
+
 #[tokio::test]
 async fn those_who_wait_for_a_stream_are_served_in_their_order() {
     let mut script = asked(&[(frames::MAX_CONCURRENT_STREAMS, 1)]);
@@ -174,6 +289,36 @@ async fn an_unread_body_holds_up_no_other_and_no_more_than_its_window() {
         assert_eq!(in_time(response.bytes()).await.unwrap().len(), 1_000_000);
     }
     assert_eq!(connections(&origin.stats()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_window_grows_with_a_body_that_is_read_as_it_comes_and_no_further_than_its_largest() {
+    let head = frames::headers(1, 0, &[(":status", "200")]);
+    let data = |length| frames::data(1, 0, vec![b'x'; length]);
+    let acknowledged = frames::frame(frames::SETTINGS, 1, 0, &[]);
+    let script = asked(&[]).send(head).send(data(900)).expect_frame(frames::WINDOW_UPDATE);
+    let script = script.send(data(1_000)).expect_frame(frames::WINDOW_UPDATE).send(acknowledged);
+    let script = script.send(data(3_000)).expect_frame(frames::WINDOW_UPDATE).send(data(3_000));
+    let script = script.expect_frame(frames::WINDOW_UPDATE).send(frames::data(1, frames::END_STREAM, "end")).hang();
+    let server = serve([script]).await;
+    let session = speaking(|options| {
+        (options.http.stream_window, options.http.stream_window_max) = (1_000, 3_000);
+    });
+    let response = in_time(session.get(server.url("/")).send()).await.unwrap();
+    assert_eq!(in_time(response.bytes()).await.unwrap().len(), 7_903);
+    assert_eq!(windows_told(&server.received()[0]), [1_000, 3_000]);
+}
+
+/// What a client's SETTINGS said of the initial window, one after another.
+fn windows_told(received: &[u8]) -> Vec<u32> {
+    let settings = frames_in(received).into_iter().filter(|(kind, ..)| *kind == frames::SETTINGS);
+    let values = settings.flat_map(|(.., payload)| {
+        let value = |entry: &[u8]| {
+            (u16::from_be_bytes([entry[0], entry[1]]), u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]))
+        };
+        payload.chunks_exact(6).map(value).collect::<Vec<_>>()
+    });
+    values.filter(|(name, _)| *name == frames::INITIAL_WINDOW_SIZE).map(|(_, value)| value).collect()
 }
 
 #[tokio::test]
