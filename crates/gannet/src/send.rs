@@ -11,7 +11,7 @@ use gannet_core::auth::basic;
 use gannet_core::h1::{
     self, BodyFraming, HeadLimits, RequestBody, RequestHead, RequestKind, ResponseHead, ResponseReader, Version,
 };
-use gannet_core::redirect::{self, BodyReplay, Decision, Hop, RedirectPolicy};
+use gannet_core::redirect::{self, BodyReplay, Decision, Hop, Next, RedirectPolicy};
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Headers, Phase};
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -24,6 +24,7 @@ use crate::alarm::later;
 use crate::auth::Signing;
 use crate::body::Body;
 use crate::buffer;
+use crate::connect::Wanted;
 use crate::cookies;
 use crate::error::{Error, Result};
 use crate::exchange::{Asked, Clock, Exchange, Failed, Http1, Http2, Watch};
@@ -36,6 +37,7 @@ use crate::response::{Redirected, Response, ResponseBody};
 use crate::session::{ACCEPT_ENCODING, Inner};
 use crate::timings::Marks;
 use crate::trace::{self, Event, RetryReason, ShownHeaders, ShownUrl, Steps, Tracer};
+use crate::upgrade;
 use crate::upload::Upload;
 
 /// A redirect's own body is read to its end up to this size, so that its connection can be used again.
@@ -121,7 +123,8 @@ impl Sending<'_> {
             let next = match self.decide(&head) {
                 _ if is_challenged => None,
                 Decision::Deliver => return Ok((head, body)),
-                Decision::Follow(next) => Some(next),
+                Decision::Follow(next) if self.is_allowed(&next, head.status)? => Some(next),
+                Decision::Follow(_) => return Ok((head, body)),
                 Decision::Fail(error) => {
                     return Err(Error::new(error.kind(), Phase::Redirect, error.to_string()));
                 }
@@ -183,12 +186,24 @@ impl Sending<'_> {
         redirect::decide(policy, &hop)
     }
 
+    /// What the caller's own policy says of a redirect that the options let through.
+    fn is_allowed(&self, next: &Next, status: StatusCode) -> Result<bool> {
+        let own = self.request.own.hooks.as_ref().and_then(|hooks| hooks.redirect.as_ref());
+        match own.or(self.session.redirect_rule.as_ref()) {
+            None => Ok(true),
+            Some(rule) => rule.follows(next, status, &self.request.url, &self.history),
+        }
+    }
+
     /// One request on the wire and its answer's head.
     async fn hop(&mut self) -> Result<(ResponseHead, ResponseBody)> {
         self.take_userinfo()?;
         self.via = self.route();
         if let Some(signing) = &mut self.signing {
             signing.before_hop(&self.session.keys, &self.request, &self.session.defaults)?;
+        }
+        if self.session.options.http.version == HttpVersion::Http2PriorKnowledge && self.is_upgrade() {
+            return Err(Error::request("an upgrade is for HTTP/1.1, and http.version allows HTTP/2 only"));
         }
         if !self.request.body.is_available() {
             return Err(Error::request("the request's streamed body was sent already and cannot be sent again"));
@@ -202,39 +217,68 @@ impl Sending<'_> {
             let reused = self.mark_lease(&mut lease);
             let failed = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
-                    Ok(head) => {
-                        let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
-                        let headers = ShownHeaders(&head.headers);
-                        self.tell(&Event::HeadReceived { status, reason, version, headers });
-                        let unspent = exchange.reclaim(&mut self.request.body.kind);
-                        if self.repeats_without_expect(status, unspent) {
-                            continue;
-                        }
-                        let body = self.body(&head, exchange);
-                        return Ok((head, body));
-                    }
-                    Err(failed) => failed,
+                    Ok(head) => match self.on_head(&head, exchange, reused && !fresh_only)? {
+                        Ok(body) => return Ok((head, body)),
+                        Err(Again::WithoutExpect) => continue,
+                        Err(Again::Elsewhere) => None,
+                    },
+                    Err(failed) => Some(failed),
                 },
-                Err(failed) => failed,
+                Err(failed) => Some(failed),
             };
             let reason = match failed {
+                None => {
+                    fresh_only = true;
+                    RetryReason::Misdirected
+                }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Failed { unanswered: true, .. } if reused && again && !fresh_only => {
+                Some(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
                     RetryReason::StaleConnection
                 }
                 // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
-                Failed { error, .. } if self.may_resend(&error, refusals) => {
+                Some(Failed { error, .. }) if self.may_resend(&error, refusals) => {
                     refusals += 1;
                     RetryReason::Unprocessed
                 }
-                failed => return Err(failed.error),
+                Some(failed) => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
             self.held = Some(self.session.pool.closing.hold());
             self.tell(&Event::Retry { reason });
         }
+    }
+
+    /// The body behind a head, or why the request is sent again. `may_go_elsewhere`: the connection is a kept one, and
+    /// another was not tried.
+    fn on_head(
+        &mut self,
+        head: &ResponseHead,
+        mut exchange: Exchange,
+        may_go_elsewhere: bool,
+    ) -> Result<Result<ResponseBody, Again>> {
+        let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
+        self.tell(&Event::HeadReceived { status, reason, version, headers: ShownHeaders(&head.headers) });
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            upgrade::check(&self.request.headers, head)?;
+            return Ok(Ok(ResponseBody::switched(exchange)));
+        }
+        let unspent = exchange.reclaim(&mut self.request.body.kind);
+        if self.repeats_without_expect(status, unspent) {
+            return Ok(Err(Again::WithoutExpect));
+        }
+        let has_body = unspent || self.request.body.is_replayable();
+        if status == StatusCode::MISDIRECTED_REQUEST && may_go_elsewhere && has_body {
+            exchange.abandon();
+            return Ok(Err(Again::Elsewhere));
+        }
+        Ok(Ok(self.body(head, exchange)))
+    }
+
+    /// Whether it asks for another protocol: on HTTP/1.1 alone, and a 101 is its answer.
+    fn is_upgrade(&self) -> bool {
+        self.request.headers.contains("upgrade")
     }
 
     fn may_resend(&self, error: &Error, refusals: u32) -> bool {
@@ -288,11 +332,17 @@ impl Sending<'_> {
     fn checkout(&self) -> Result<Result<Lease, Waiting>> {
         let origin = &self.request.url[..Position::AfterPort];
         // Without userinfo the origin stands in the URL as it is.
-        let name = match self.via.as_deref() {
+        let mut name = match self.via.as_deref() {
             None => Cow::Borrowed(origin),
             Some(proxy) => Cow::Owned(proxy.pool_name(origin, self.forwarder().is_some())),
         };
-        match self.session.pool.checkout(&name, self.session.may_share(&self.request.url)) {
+        let mut shares = self.session.may_share(&self.request.url);
+        if shares && self.is_upgrade() {
+            // Those of the origin itself may be of HTTP/2.
+            name.to_mut().push_str(" upgrade");
+            shares = false;
+        }
+        match self.session.pool.checkout(&name, shares) {
             Checkout::Now(lease) => Ok(Ok(lease)),
             Checkout::Wait(waiting) => Ok(Err(waiting)),
             Checkout::Closed => Err(Error::closed()),
@@ -328,15 +378,16 @@ impl Sending<'_> {
     }
 
     async fn connect(&mut self) -> Result<Spoken> {
-        let (url, pool, via) = (&self.request.url, &self.session.pool, self.via.as_deref());
+        let (url, pool, via, http1) = (&self.request.url, &self.session.pool, self.via.as_deref(), self.is_upgrade());
         // Boxed: it is large and rare, and every request in flight would carry its room.
         let connect = Box::pin(async {
             tokio::select! {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
                 opened = async {
-                    let conn = self.session.open(url, via, &self.timeouts, self.tracer.clone()).await?;
-                    self.session.speak(conn, url).await
+                    let wanted = Wanted { url, via, http1 };
+                    let conn = self.session.open(wanted, &self.timeouts, self.tracer.clone()).await?;
+                    if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url).await }
                 } => opened,
             }
         });
@@ -366,7 +417,7 @@ impl Sending<'_> {
             return Http2::start(lease, asked, limits, clock, watch)
                 .map(|exchange| Exchange::Http2(Box::new(exchange)));
         }
-        let kind = RequestKind { head: self.request.method == Method::HEAD };
+        let kind = RequestKind { head: self.request.method == Method::HEAD, upgrade: self.is_upgrade() };
         let mut out = buffer::take_write();
         let framing = self.framing();
         self.write_head(&mut out, framing)?;
@@ -478,7 +529,7 @@ impl Sending<'_> {
         let join = self.session.options.cookies.join;
         let cookie = if written && !join { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
-        let overrides = overrides || self.concerns_proxies();
+        let overrides = overrides || !self.left_out().is_empty() || self.concerns_proxies();
         let signed = self.signing.as_ref().and_then(|signing| signing.field());
         if cookie.is_none()
             && signed.is_none()
@@ -530,10 +581,28 @@ impl Sending<'_> {
         proxy.fields().iter_marked().try_for_each(|(name, value, secret)| append(all, name, value, secret))
     }
 
+    /// The names of fields that the session does not add to this request.
+    fn left_out(&self) -> &[String] {
+        self.request.own.hooks.as_ref().map_or(&[], |hooks| &hooks.without)
+    }
+
     /// Puts the session's defaults beneath the request's own fields. Codings are offered if they will be decoded.
     fn add_defaults(&self, headers: &mut Headers) -> Result<()> {
         let own_codings = headers.contains("accept-encoding");
-        headers.extend_missing(&self.session.defaults);
+        let without = self.left_out();
+        let is_in = |names: &[String], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if without.is_empty() {
+            headers.extend_missing(&self.session.defaults);
+        } else {
+            let mut defaults = self.session.defaults.clone();
+            defaults.retain(|name, _| !is_in(without, name));
+            headers.extend_missing(&defaults);
+        }
+        if !own_codings
+            && (is_in(without, "accept-encoding") || is_in(&self.session.options.without_headers, "accept-encoding"))
+        {
+            return Ok(());
+        }
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
         match (own_codings, decode) {
             (false, true) if !headers.contains("accept-encoding") => {
@@ -612,6 +681,7 @@ impl Sending<'_> {
             body.watched(tracer, self.started, head_after);
         }
         Response {
+            method: self.request.method,
             status: head.status,
             version: head.version,
             reason: head.reason,
@@ -623,6 +693,13 @@ impl Sending<'_> {
             head_after,
         }
     }
+}
+
+/// How a request is sent again though it was answered.
+enum Again {
+    WithoutExpect,
+    /// On another connection (RFC 9110 §15.5.20).
+    Elsewhere,
 }
 
 /// Whether the request can be sent on what the lease holds; if not, it is the right to open a connection.
@@ -687,18 +764,12 @@ impl From<Error> for Failed {
 
 impl Inner {
     /// A new connection. `limits` are the times for it.
-    async fn open(
-        &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
-        limits: &Timeouts,
-        tracer: Option<Arc<Tracer>>,
-    ) -> Result<Conn> {
+    async fn open(&self, wanted: Wanted<'_>, limits: &Timeouts, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
-        match self.connector.connect(url, via, limits, &mut steps).await {
+        match self.connector.connect(wanted, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
             Err(error) if error.kind() == ErrorKind::Resources && self.pool.evict_idle() > 0 => {
-                self.connector.connect(url, via, limits, &mut steps).await
+                self.connector.connect(wanted, limits, &mut steps).await
             }
             result => result,
         }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gannet_core::h1::{Event, ProtocolError, ResponseHead, ResponseReader};
 use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -19,6 +20,7 @@ use crate::error::{Error, Result, is_tls_refusal};
 use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
+use crate::upgrade::Switched;
 use crate::upload::{Sent, Upload, is_body_error};
 
 pub(crate) struct Http1 {
@@ -153,6 +155,14 @@ impl Http1 {
             self.lease.because(Why::Ended);
         }
         marks
+    }
+
+    /// Ends the exchange at a 101: the connection is another protocol's, with what has come of that.
+    pub(crate) fn switch(mut self) -> Switched {
+        let marks = self.watch.finish(self.clock.moved);
+        let ahead = Bytes::copy_from_slice(&self.buffer[self.start..self.end]);
+        let is_sent = self.upload.is_done() && self.broken.is_none();
+        Switched { lease: self.lease, ahead, marks, is_sent }
     }
 
     /// What has left since so many bytes had.

@@ -95,7 +95,7 @@ impl Http2 {
         let Some(muxed) = lease.muxed().cloned() else {
             return Err(Failed { error: Error::closed(), unanswered: false });
         };
-        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD };
+        let kind = RequestKind { head: asked.head.method() == http::Method::HEAD, upgrade: false };
         let size = if watch.is_traced() { size_of(asked.head.headers()) } else { 0 };
         let is_empty = asked.body.length() == Some(0);
         let sent = muxed.sender().send_request(asked.head, is_empty);
@@ -294,6 +294,11 @@ impl Http2 {
 
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
         self.clock.excuse(waited, move_total);
+    }
+
+    /// The connection takes no further request; those under way go on.
+    pub(crate) fn retire(&self) {
+        self.lease.retire(Why::Ended);
     }
 
     /// Ends the exchange: the place on the connection is free for another.
