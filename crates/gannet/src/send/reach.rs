@@ -143,12 +143,7 @@ impl Sending<'_> {
 
 impl Inner {
     /// A new connection. `limits` are the times for it.
-    async fn open(
-        &self,
-        wanted: Wanted<'_>,
-        limits: &Timeouts,
-        tracer: Option<Arc<Tracer>>,
-    ) -> Result<Conn> {
+    async fn open(&self, wanted: Wanted<'_>, limits: &Timeouts, tracer: Option<Arc<Tracer>>) -> Result<Conn> {
         let mut steps = Steps::new(tracer);
         match self.connector.connect(wanted, limits, &mut steps).await {
             // Descriptors may be held by idle connections of our own.
