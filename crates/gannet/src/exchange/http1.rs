@@ -165,8 +165,8 @@ impl Http1 {
         Switched { lease: self.lease, ahead, marks, is_sent }
     }
 
-    /// What has left since so many bytes had.
-    fn note_sent(&mut self, before: u64, sent: &Sent) {
+    /// What has left since so many bytes had, and so many of the body.
+    fn note_sent(&mut self, (before, body): (u64, u64), sent: &Sent) {
         self.clock.moved = Instant::now();
         if matches!(sent, Sent::All) {
             self.watch.on_sent(self.clock.moved);
@@ -175,7 +175,7 @@ impl Http1 {
         if before < head && sent >= head {
             self.watch.on_head_sent(head);
         }
-        let body = sent.saturating_sub(head.max(before));
+        let body = self.upload.body_sent() - body;
         if body > 0 {
             self.watch.on_body_sent(body);
         }
@@ -249,7 +249,7 @@ impl Http1 {
     /// Only a body that cannot be read on our side ends the exchange at once.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
-        let before = self.upload.sent();
+        let before = (self.upload.sent(), self.upload.body_sent());
         match self.upload.poll(&mut conn.stream, cx) {
             Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {
