@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let drive = |body: Vec<&[u8]>| {
         let raw = std::iter::once(head.as_bytes()).chain(body);
-        read(RequestKind { head: false }, HeadLimits::default(), raw)
+        read(RequestKind::default(), HeadLimits::default(), raw)
     };
     let whole = drive(vec![body]);
     assert_eq!(drive(pieces(body, sizes)), whole);

@@ -1,6 +1,6 @@
-//! Any bytes as a whole connection. The first byte says whether the request was HEAD and how tight the limits are,
-//! the second how many of the next bytes are sizes of pieces. One go, pieces and single bytes must agree, and where the
-//! body ends must be what the head's fields say (RFC 9112 §6.3), read once more.
+//! Any bytes as a whole connection. The first byte says whether the request was HEAD, whether it asked for another
+//! protocol, and how tight the limits are, the second how many of the next bytes are sizes of pieces. One go, pieces and
+//! single bytes must agree, and where the body ends must be what the head's fields say (RFC 9112 §6.3), read once more.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let [options, cuts, rest @ ..] = data else { return };
     let (sizes, raw) = rest.split_at(usize::from(cuts & 15).min(rest.len()));
-    let request = RequestKind { head: options & 1 != 0 };
+    let request = RequestKind { head: options & 1 != 0, upgrade: options & 8 != 0 };
     let limits = match options & 6 {
         0 => HeadLimits { max_bytes: 64, max_fields: 2 },
         2 => HeadLimits { max_bytes: 256 << 10, max_fields: 1000 },
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(read(request, limits, pieces(raw, sizes)), whole);
     assert_eq!(read(request, limits, raw.chunks(1)), whole);
     if let Some(head) = &whole.head {
-        assert!((200..1000).contains(&head.status));
+        assert!((200..1000).contains(&head.status) || (request.upgrade && head.status == 101));
         assert!(head.fields.len() <= limits.max_fields.min(100));
         let clean = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
         assert!(head.fields.iter().all(|(_, value)| value.iter().all(clean)));
@@ -46,7 +46,7 @@ fn check_framing(head: &Head, request: RequestKind) {
     let named: Vec<&String> = codings.iter().filter(|coding| !coding.is_empty()).collect();
     assert!(codings.is_empty() || named == ["chunked"], "a coding that nobody can undo");
     let expected = match (&lengths[..], &codings[..]) {
-        _ if request.head || matches!(head.status, 204 | 304) => BodyFraming::None,
+        _ if request.head || matches!(head.status, 101 | 204 | 304) => BodyFraming::None,
         (_, [_, ..]) => BodyFraming::Chunked,
         ([], []) => BodyFraming::UntilClose,
         ([0, ..], _) => BodyFraming::None,

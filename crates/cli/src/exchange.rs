@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use gannet::trace::{Event, RequestTrace, RetryReason};
-use gannet::{Headers, RedactedUrl, Response, StatusCode, Url, Version, is_credential};
+use gannet::{Headers, RedactedUrl, Response, StatusCode, TlsInfo, Url, Version, is_credential};
 
 use crate::tell;
 
@@ -35,6 +35,7 @@ impl RequestTrace for Shown {
                 fields(&mut text, "< ", headers.get(), last.as_ref());
                 text + "<"
             }
+            Event::TlsEnd { tls: Some(tls), .. } => format!("* {}", secured(tls)),
             Event::Retry { reason } => format!("* once more: {}", why(*reason)),
             _ => return,
         };
@@ -46,6 +47,7 @@ fn why(reason: RetryReason) -> &'static str {
     match reason {
         RetryReason::StaleConnection => "the server closed the kept connection",
         RetryReason::Unprocessed => "the server did not look at it",
+        RetryReason::Misdirected => "the server does not answer for this host on that connection",
         RetryReason::Challenge => "the server asks who sends this",
         _ => "the server wants it otherwise",
     }
@@ -60,6 +62,13 @@ pub(crate) fn head(response: &Response) -> Vec<u8> {
     }
     bytes.push(b'\n');
     bytes
+}
+
+/// The version, the cipher suite, and what was agreed on beside.
+fn secured(tls: &TlsInfo) -> String {
+    let alpn = tls.alpn().map(|name| format!(", ALPN {name}")).unwrap_or_default();
+    let resumed = if tls.is_resumed() { ", resumed" } else { "" };
+    format!("{}, {}{alpn}{resumed}", tls.version(), tls.cipher())
 }
 
 fn status_line(version: Version, status: StatusCode, reason: &str) -> String {

@@ -16,8 +16,9 @@ use crate::exit::usage;
 use crate::who;
 
 /// A session's options. `timeouts.total` is left alone: `fetch` bounds attempts itself.
-pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs) -> anyhow::Result<Options> {
+pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs, request: &RequestArgs) -> anyhow::Result<Options> {
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
+    options.without_headers = values::left_out(&request.headers);
     options.http.version = version(network);
     options.http.ping_interval = network.http2_ping_interval;
     options.tls.danger.accept_invalid_certs = network.insecure;
@@ -45,6 +46,9 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     }
     proxy.credentials = args.proxy_user.clone().map(|(user, password)| ProxyCredentials { user, password });
     proxy.headers = values::headers(&args.proxy_headers)?;
+    if let Some(name) = values::left_out(&args.proxy_headers).first() {
+        return Err(usage(format!("--proxy-header '{name}:': nothing is sent to proxies that could be left out")));
+    }
     proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
     for path in &args.proxy_cacert {
         proxy.tls.extra_roots.push(certificates(path, "--proxy-cacert")?);

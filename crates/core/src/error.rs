@@ -40,7 +40,7 @@ pub enum ErrorKind {
     Decode,
     /// `redirect`: too many redirects, a target that cannot be followed, or a body that cannot be sent again.
     Redirect,
-    /// `status`: the status is 400 or above.
+    /// `status`: the status is 400 or above, or not the one that was needed.
     Status,
     /// `timeout.pool`: waited too long for a connection to become free.
     TimeoutPool,

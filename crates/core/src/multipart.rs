@@ -1,7 +1,12 @@
-//! The head of a part of multipart/form-data (RFC 7578), with names escaped as browsers do it (WHATWG HTML
-//! §4.10.21.8). Refused: NUL in names. A name cannot end its line or its quotes.
+//! Multipart bodies: the head of a part of multipart/form-data (RFC 7578) on its way out, with names escaped as browsers
+//! do it (WHATWG HTML §4.10.21.8), and the reading of any that come in ([`MultipartParser`]). Refused: NUL in names. A
+//! name cannot end its line or its quotes.
+
+mod read;
 
 use std::fmt;
+
+pub use read::{MultipartError, MultipartLimits, MultipartParser, PartEvent};
 
 use crate::headers::Headers;
 
@@ -34,12 +39,30 @@ pub fn write_part_head(
     if let Some(filename) = filename {
         disposition.push_str(&format!("; filename=\"{}\"", escape(filename)?));
     }
-    out.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: {disposition}\r\n").as_bytes());
+    let disposition = format!("Content-Disposition: {disposition}\r\n");
+    write_head(out, boundary, disposition.as_bytes(), headers);
+    Ok(())
+}
+
+/// Appends the boundary line, these fields and the empty line of a part that has no name.
+pub fn write_nameless_part_head(out: &mut Vec<u8>, boundary: &str, headers: &Headers) {
+    write_head(out, boundary, b"", headers);
+}
+
+/// What a file name is told as outside forms: the value of an attachment's Content-Disposition.
+///
+/// # Errors
+/// [`NameError`].
+pub fn attachment(filename: &str) -> Result<String, NameError> {
+    Ok(format!("attachment; filename=\"{}\"", escape(filename)?))
+}
+
+fn write_head(out: &mut Vec<u8>, boundary: &str, first: &[u8], headers: &Headers) {
+    out.extend_from_slice(&[b"--", boundary.as_bytes(), b"\r\n", first].concat());
     for (field, value) in headers.iter() {
         out.extend_from_slice(&[field.as_bytes(), b": ", value, b"\r\n"].concat());
     }
     out.extend_from_slice(b"\r\n");
-    Ok(())
 }
 
 /// A name within quotes: the three characters that would end it are percent-encoded, nothing else is.

@@ -127,6 +127,14 @@ impl Session {
     }
 }
 
+/// As [`crate::get`], without async.
+///
+/// # Errors
+/// As [`RequestBuilder::send`].
+pub fn get(url: impl IntoUrl) -> Result<Response> {
+    Session::new(Options::default())?.get(url).send()
+}
+
 impl AsRef<crate::Session> for Session {
     fn as_ref(&self) -> &crate::Session {
         &self.session
@@ -209,6 +217,30 @@ impl Response {
     /// As there.
     pub fn text(self) -> Result<String> {
         self.runtime.wait(self.response.text())
+    }
+
+    /// As [`crate::Response::text_with_charset`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text_with_charset(self, otherwise: &str) -> Result<String> {
+        self.runtime.wait(self.response.text_with_charset(otherwise))
+    }
+
+    /// As [`crate::Response::text_as`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text_as(self, charset: &str) -> Result<String> {
+        self.runtime.wait(self.response.text_as(charset))
+    }
+
+    /// As [`crate::Response::json_strict`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn json_strict<T: DeserializeOwned>(self) -> Result<T> {
+        self.runtime.wait(self.response.json_strict())
     }
 
     /// As [`crate::Response::json`].

@@ -170,7 +170,7 @@ impl EventSource {
         {
             return Some(Error::request(format!("the last event ID cannot be sent: {error}")).with_url(&request.url));
         }
-        match Box::pin(self.session.execute(request)).await {
+        match Box::pin(self.session.answer(request)).await {
             Ok(response) => self.on_response(response),
             Err(error) if error.kind().is_transient() => self.on_lost(Some(error), Duration::ZERO),
             Err(error) => Some(error),

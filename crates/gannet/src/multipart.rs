@@ -1,8 +1,9 @@
-//! Writes forms as multipart/form-data (RFC 7578, with names escaped as browsers do it, WHATWG HTML §4.10.21.8):
+//! Writes forms as multipart/form-data, and other multipart bodies (RFC 7578, with names escaped as browsers do it, WHATWG HTML §4.10.21.8):
 //! fields, bytes and files in, a list of segments out. Bytes are shared and files named, not read, so that a
 //! form of any size costs its heads alone and can be sent again.
 //! Refused: NUL in names and filenames, header values that break their line, paths that are not files.
 
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use gannet_core::Headers;
-use gannet_core::multipart::write_part_head;
+use gannet_core::multipart::{attachment, write_nameless_part_head, write_part_head};
+
+pub use self::parts::Parts;
 
 /// Shorter bytes are copied between the heads around them: one segment instead of three.
 const SHARED_FROM: usize = 4 * 1024;
@@ -44,8 +47,7 @@ impl Form {
     /// The boundary has 128 bits and is not looked for in the parts: choose the seed at random where others
     /// choose the content.
     pub fn with_seed(seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
-        Form { boundary: format!("gannet-{:032x}", random.u128(..)), parts: Vec::new() }
+        Form { boundary: boundary(seed), parts: Vec::new() }
     }
 
     /// Adds a text field.
@@ -91,27 +93,21 @@ impl Form {
     pub(crate) fn encode(self) -> Result<Encoded, FormError> {
         let content_type = self.content_type();
         let mut writer = Writer::default();
-        let mut replayable = true;
         for (name, part) in self.parts {
             part.write_head(&self.boundary, &name, &mut writer.tail)?;
-            match part.content {
-                Content::Bytes(bytes) => writer.bytes(bytes),
-                Content::File(path) => {
-                    let length = file_length(&path)?;
-                    replayable &= length.is_some();
-                    writer.file(path, length);
-                }
-            }
-            writer.tail.extend_from_slice(b"\r\n");
+            part.write_content(&mut writer)?;
         }
         writer.tail.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
-        let segments = writer.finish();
-        let length = segments.iter().map(Segment::length).try_fold(0u64, |sum, len| sum.checked_add(len?));
-        Ok(Encoded { content_type, segments, length, replayable })
+        Ok(writer.encoded(content_type))
     }
 }
 
-/// One part of a [`Form`].
+/// 128 bits of it follow from the seed.
+fn boundary(seed: u64) -> String {
+    format!("gannet-{:032x}", fastrand::Rng::with_seed(seed).u128(..))
+}
+
+/// One part of a [`Form`] or of [`Parts`].
 #[derive(Clone)]
 pub struct Part {
     content: Content,
@@ -124,6 +120,7 @@ pub struct Part {
 enum Content {
     Bytes(Bytes),
     File(PathBuf),
+    Parts(Box<Parts>),
 }
 
 impl Part {
@@ -142,6 +139,11 @@ impl Part {
         let path = path.into();
         let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Part::of(Content::File(path)).filename(filename).content_type("application/octet-stream")
+    }
+
+    /// Other parts, as one of these, with their own boundary. Their content type is theirs to say.
+    pub fn nested(parts: Parts) -> Self {
+        Part::of(Content::Parts(Box::new(parts)))
     }
 
     /// The filename the server is told.
@@ -175,9 +177,50 @@ impl Part {
         Ok(())
     }
 
+    /// As [`Part::write_head`], for a part without a name; `head` is left as it is if that fails.
+    fn write_nameless_head(&self, boundary: &str, head: &mut BytesMut) -> Result<(), FormError> {
+        let mut fields = Headers::new();
+        if let Some(filename) = &self.filename
+            && !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-disposition"))
+        {
+            let disposition = attachment(filename).map_err(|error| FormError::of(error.to_string()))?;
+            fields.append("Content-Disposition", disposition).map_err(|error| FormError::of(error.to_string()))?;
+        }
+        let content_type = self.media().into_iter().map(|media| ("Content-Type".to_owned(), media));
+        for (name, value) in content_type.chain(self.headers.iter().cloned()) {
+            fields.append(&name, &value).map_err(|error| FormError::of(format!("a part's {name:?}: {error}")))?;
+        }
+        let mut written = Vec::new();
+        write_nameless_part_head(&mut written, boundary, &fields);
+        head.extend_from_slice(&written);
+        Ok(())
+    }
+
+    fn write_content(self, writer: &mut Writer) -> Result<(), FormError> {
+        match self.content {
+            Content::Bytes(bytes) => writer.bytes(bytes),
+            Content::File(path) => {
+                let length = file_length(&path)?;
+                writer.file(path, length);
+            }
+            Content::Parts(parts) => parts.write(writer)?,
+        }
+        writer.tail.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Its media type, that of its own parts included.
+    fn media(&self) -> Option<String> {
+        match &self.content {
+            Content::Parts(parts) => Some(parts.content_type()),
+            Content::Bytes(_) | Content::File(_) => self.content_type.clone(),
+        }
+    }
+
     fn checked_headers(&self, part: &str) -> Result<Headers, FormError> {
         let mut headers = Headers::new();
-        let content_type = self.content_type.iter().map(|value| ("Content-Type", value.as_str()));
+        let media = self.media();
+        let content_type = media.iter().map(|value| ("Content-Type", value.as_str()));
         let others = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in content_type.chain(others) {
             let own = ["content-disposition", "content-type"].iter().find(|own| own.eq_ignore_ascii_case(name));
@@ -197,6 +240,7 @@ impl fmt::Debug for Part {
         match &self.content {
             Content::Bytes(bytes) => shown.field("bytes", &bytes.len()),
             Content::File(path) => shown.field("file", path),
+            Content::Parts(parts) => shown.field("parts", parts),
         };
         shown.field("filename", &self.filename).field("content_type", &self.content_type).finish_non_exhaustive()
     }
@@ -269,6 +313,8 @@ impl std::error::Error for FormError {
 struct Writer {
     segments: Vec<Segment>,
     tail: BytesMut,
+    /// One of the files can be read once only.
+    once: bool,
 }
 
 impl Writer {
@@ -283,12 +329,14 @@ impl Writer {
 
     fn file(&mut self, path: PathBuf, length: Option<u64>) {
         self.cut();
+        self.once |= length.is_none();
         self.segments.push(Segment::File { path, length });
     }
 
-    fn finish(mut self) -> Vec<Segment> {
+    fn encoded(mut self, content_type: String) -> Encoded {
         self.cut();
-        self.segments
+        let length = self.segments.iter().map(Segment::length).try_fold(0u64, |sum, len| sum.checked_add(len?));
+        Encoded { content_type, segments: self.segments, length, replayable: !self.once }
     }
 
     fn cut(&mut self) {

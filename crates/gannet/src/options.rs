@@ -31,6 +31,8 @@ pub struct Options {
     /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
     #[serde(skip_serializing, deserialize_with = "headers_from_map")]
     pub headers: Headers,
+    /// Names of fields that are not added by themselves: accept, accept-encoding, user-agent; none.
+    pub without_headers: Vec<String>,
     /// The timeouts.
     pub timeouts: Timeouts,
     /// Open sockets.
@@ -53,7 +55,7 @@ pub struct Options {
     pub auth: Auth,
     /// Content codings.
     pub decode: Decode,
-    /// How much of a response is accepted.
+    /// What of a response is accepted.
     pub response: ResponseLimits,
 }
 
@@ -69,6 +71,10 @@ pub struct Connections {
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub idle: Duration,
+    /// How old a connection may be when a request begins on it, in seconds; none. Older ones are closed when they are next
+    /// looked at, so that a host whose addresses change is looked up again; requests under way go on.
+    #[serde(with = "gannet_core::timeout::seconds::optional")]
+    pub max_age: Option<Duration>,
     /// Connect to this Unix socket, whatever host and port a URL names; none. The URL still decides the Host field,
     /// the cookies, and with https the name that the certificate is for. No name is looked up.
     pub unix_socket: Option<PathBuf>,
@@ -96,12 +102,6 @@ impl Connections {
         const LEAST: usize = 8;
         (self.max.min(self.max_per_host.unwrap_or(usize::MAX)) / LEAST).max(1)
     }
-
-    /// The caps of part `number` (from 0) of `count`. All parts together are the whole.
-    pub(crate) fn shard(&self, number: usize, count: usize) -> Connections {
-        let part = |whole: usize| whole / count + usize::from(number < whole % count);
-        Connections { max: part(self.max), max_per_host: self.max_per_host.map(part), ..self.clone() }
-    }
 }
 
 impl Default for Connections {
@@ -110,6 +110,7 @@ impl Default for Connections {
             max: 512,
             max_per_host: None,
             idle: Duration::from_secs(60),
+            max_age: None,
             unix_socket: None,
             ip_version: IpVersion::Any,
             local_address: None,
@@ -212,11 +213,14 @@ pub struct Dns {
     pub max_lookups: usize,
     /// Addresses in place of a lookup; none. Where several fit, the last one does.
     pub overrides: Vec<DnsOverride>,
+    /// Begin each connection at another of a name's addresses, at random, so that they share the load; off, the order is
+    /// the lookup's. IPv4 and IPv6 keep their order (RFC 8305).
+    pub spread: bool,
 }
 
 impl Default for Dns {
     fn default() -> Self {
-        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new() }
+        Dns { ttl: Duration::from_secs(30), cache_max: 10_000, max_lookups: 16, overrides: Vec::new(), spread: false }
     }
 }
 
@@ -231,11 +235,14 @@ pub struct Cookies {
     pub join: bool,
     /// Let plain http to this machine itself set and get Secure cookies, as browsers do; off.
     pub secure_loopback: bool,
+    /// Let plain http to these hosts set and get Secure cookies too, each for itself alone; none. For a network that
+    /// nobody else can read.
+    pub secure_hosts: Vec<String>,
 }
 
 impl Default for Cookies {
     fn default() -> Self {
-        Cookies { enabled: true, join: false, secure_loopback: false }
+        Cookies { enabled: true, join: false, secure_loopback: false, secure_hosts: Vec::new() }
     }
 }
 
@@ -295,7 +302,7 @@ impl Default for Decode {
     }
 }
 
-/// How much of a response is accepted.
+/// What of a response is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseLimits {
@@ -303,11 +310,15 @@ pub struct ResponseLimits {
     pub max_head: usize,
     /// Bytes of a body, after decoding; none. Beyond it reading fails with [`crate::ErrorKind::TooLarge`].
     pub max_body: Option<u64>,
+    /// Whether a status of 400 or more is an error by itself, as [`crate::Response::error_for_status`] makes it, for
+    /// requests that are sent one by one; off. Middlewares see the response; downloads, event sources and bulk runs
+    /// have rules of their own for statuses.
+    pub error_for_status: bool,
 }
 
 impl Default for ResponseLimits {
     fn default() -> Self {
-        ResponseLimits { max_head: 64 << 10, max_body: None }
+        ResponseLimits { max_head: 64 << 10, max_body: None, error_for_status: false }
     }
 }
 

@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::body::Body;
 use crate::error::{Error, Result};
+use crate::options::Options;
 use crate::trace::RequestTrace;
 
 pub use self::builder::RequestBuilder;
@@ -76,6 +77,11 @@ impl Request {
     /// Watches this request, as [`RequestBuilder::trace`].
     pub fn watch(&mut self, watcher: impl RequestTrace) {
         self.own.hooks.get_or_insert_default().trace.watchers.push(Arc::new(watcher));
+    }
+
+    /// Whether a status of 400 or more is to be an error by itself.
+    pub(crate) fn raises(&self, options: &Options) -> bool {
+        self.own.raises.unwrap_or(options.response.error_for_status)
     }
 
     /// The same request again, where its body can be sent more than once.

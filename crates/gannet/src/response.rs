@@ -6,6 +6,7 @@
 
 mod body;
 mod fields;
+mod parts;
 mod reading;
 mod streams;
 
@@ -17,20 +18,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use gannet_core::Headers;
 use gannet_core::h1::Version;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::connect::TlsInfo;
 use crate::error::{Error, Result};
 use crate::timings::Timings;
 
 pub(crate) use self::body::ResponseBody;
 pub use self::fields::Link;
+pub use self::parts::{Multipart, ReceivedPart};
 pub use self::streams::{Chunks, Events, ResponseLines};
 
 /// A response whose head has come.
 #[derive(Debug)]
 pub struct Response {
+    pub(crate) method: Method,
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
     pub(crate) reason: Option<Box<str>>,
@@ -58,6 +62,7 @@ impl Response {
     /// handed out as it is, whatever the fields say.
     pub fn local(url: Url, status: StatusCode, headers: Headers, body: impl Into<Bytes>) -> Self {
         Response {
+            method: Method::GET,
             status,
             version: Version::Http11,
             reason: None,
@@ -95,6 +100,12 @@ impl Response {
         &self.url
     }
 
+    /// The method that was sent last: after a redirect it may be another than was asked for. GET for a response that no
+    /// server sent.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// The redirects that led here, first to last.
     pub fn history(&self) -> &[Redirected] {
         &self.history
@@ -124,6 +135,11 @@ impl Response {
     /// The address at our end of that connection.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.body.marks().opened.as_ref()?.local
+    }
+
+    /// How that connection is secured: version, cipher, certificates. None without TLS to the origin.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.body.marks().opened.as_ref()?.secured.as_ref()
     }
 
     /// Bytes of the body that have come so far and been looked at, their content codings not undone.

@@ -18,17 +18,29 @@ impl Session {
     /// # Errors
     /// As [`Session::execute`]; [`Error::attempts`] says how many there were.
     pub async fn execute_retrying(&self, request: Request, policy: &RetryPolicy) -> Result<Response> {
+        let raises = request.raises(&self.inner.options);
+        let response = self.retry(request, policy).await?;
+        let attempts = response.1;
+        match response.0.error_for_status_ref().filter(|_| raises) {
+            Some(error) => Err(error.with_attempts(attempts)),
+            None => Ok(response.0),
+        }
+    }
+
+    /// The last response, and which attempt brought it.
+    async fn retry(&self, request: Request, policy: &RetryPolicy) -> Result<(Response, u32)> {
         let mut rng = Rng::new(fastrand::u64(..));
         let mut attempt = 1;
         loop {
             let again = if attempt < policy.attempts { request.try_clone() } else { None };
             let Some(again) = again else {
-                return Box::pin(self.execute(request)).await.map_err(|error| error.with_attempts(attempt));
+                let result = Box::pin(self.answer(request)).await;
+                return result.map(|last| (last, attempt)).map_err(|error| error.with_attempts(attempt));
             };
-            let result = Box::pin(self.execute(again)).await;
+            let result = Box::pin(self.answer(again)).await;
             let outcome = outcome_of(&result).repeatable(request.is_repeatable());
             let Some(wait) = policy.decide(&outcome, attempt, &mut rng) else {
-                return result.map_err(|error| error.with_attempts(attempt));
+                return result.map(|last| (last, attempt)).map_err(|error| error.with_attempts(attempt));
             };
             // The connection is not held during the wait.
             drop(result);

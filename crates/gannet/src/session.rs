@@ -2,6 +2,7 @@
 //! cookies and lookups live until the last clone is gone or [`Session::close`] is called.
 
 mod builder;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::middleware::{self, Chain};
 use crate::options::Options;
 use crate::pool::{Counters, HostStats, Pool, PoolCounters, PoolStats};
 use crate::proxy::Proxies;
+use crate::redirect_rule::RedirectRule;
 use crate::request::{IntoUrl, Request, RequestBuilder};
 use crate::response::Response;
 use crate::send::send_alone;
@@ -30,6 +32,7 @@ use crate::trace::Trace;
 
 pub(crate) use self::builder::ACCEPT_ENCODING;
 pub use self::builder::SessionBuilder;
+pub use self::limits::ConnectionLimits;
 
 /// The methods by their names, the same for both doors.
 macro_rules! verbs {
@@ -83,6 +86,9 @@ pub(crate) struct Inner {
 struct Shard {
     inner: Weak<Inner>,
     counters: Arc<Counters>,
+    /// Which part of the caps it has, from 0, and of how many.
+    number: usize,
+    count: usize,
 }
 
 /// What its shards share too.
@@ -101,6 +107,8 @@ pub(crate) struct Common {
     pub(crate) traces: Vec<Arc<dyn Trace>>,
     /// What stands around them; none if there is none.
     pub(crate) middlewares: Option<Chain>,
+    /// What is asked about redirects.
+    pub(crate) redirect_rule: Option<RedirectRule>,
     base: Option<Url>,
     pub(crate) keys: Keys,
     /// Held for one look-up or store, never across an await.
@@ -125,10 +133,9 @@ impl Session {
     /// A session that shares everything but connections, for another thread: it has part `number` of `count` of
     /// the caps, and is closed with this one.
     pub(crate) fn shard(&self, number: usize, count: usize) -> Session {
-        let connections = self.inner.options.connections.shard(number, count);
-        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
-        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
         let mut shards = self.inner.shards();
+        let pool = self.inner.part_of_pool(number, count);
+        let inner = Arc::new(Inner { pool, common: self.inner.common.clone(), shards: Mutex::default() });
         shards.retain(|shard| {
             // Only its counters are left: nobody counts any more.
             let is_over = Arc::strong_count(&shard.counters) == 1;
@@ -137,7 +144,7 @@ impl Session {
             }
             !is_over
         });
-        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone() });
+        shards.push(Shard { inner: Arc::downgrade(&inner), counters: inner.pool.counters.clone(), number, count });
         drop(shards);
         // After it is known: a session that was closed meanwhile closes it too.
         if self.is_closed() {
@@ -158,6 +165,13 @@ impl Session {
     /// # Errors
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: Request) -> Result<Response> {
+        let raises = request.raises(&self.inner.options);
+        let response = self.answer(request).await?;
+        if raises { response.error_for_status() } else { Ok(response) }
+    }
+
+    /// As [`Session::execute`], whatever the status.
+    pub(crate) async fn answer(&self, request: Request) -> Result<Response> {
         match middleware::chain_of(&self.inner, &request) {
             None => send_alone(&self.inner, request, None).await,
             Some(chain) => middleware::send_through(&self.inner, chain, request).await,
@@ -216,6 +230,12 @@ impl Session {
             all.add(&shard.counters);
         }
         all.read()
+    }
+
+    /// Forgets the addresses of names that were looked up: the next connection to each looks it up anew. Open connections
+    /// and lookups under way go on.
+    pub fn clear_dns_cache(&self) {
+        self.inner.connector.forget_names();
     }
 
     /// The cookie jar, locked: to look, to set, to remove, to clear. Do not hold it across an await, nor ask the

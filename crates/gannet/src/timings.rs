@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::connect::TlsInfo;
+
 /// What the time of one request went into.
 ///
 /// `queued`, `dns`, `connect` and `tls` are lengths; `sent`, `first_byte`, `head` and `total` are moments, counted
@@ -56,6 +58,8 @@ pub(crate) struct Opened {
     pub(crate) dns: Option<Duration>,
     pub(crate) connect: Option<Duration>,
     pub(crate) tls: Option<Duration>,
+    /// Where the origin is spoken to inside TLS.
+    pub(crate) secured: Option<TlsInfo>,
     /// None where the socket has no such address: a Unix socket.
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,

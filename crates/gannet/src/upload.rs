@@ -3,6 +3,7 @@
 //! cannot deadlock with us. The body can be held back until the server asks for it (RFC 9110 §10.1.1).
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,6 +22,8 @@ const INLINE: usize = 32 << 10;
 pub(crate) struct Upload {
     out: Vec<u8>,
     written: usize,
+    /// What of `out` is body: no head, and no chunk's.
+    content: Range<usize>,
     /// A large body that was in memory already: written from where it is.
     direct: Bytes,
     source: Source,
@@ -32,6 +35,8 @@ pub(crate) struct Upload {
     head: u64,
     /// Bytes that are with the kernel, head and framing included.
     sent: u64,
+    /// Those of them that are the body's.
+    body_sent: u64,
     state: State,
 }
 
@@ -72,8 +77,20 @@ impl Upload {
             }
             other => Source::new(other),
         };
-        let state = held.map_or(State::Sending, State::Held);
-        Upload { out, written: 0, direct, source, piece: Vec::new(), chunked, ended: false, head, sent: 0, state }
+        Upload {
+            content: head as usize..out.len(),
+            out,
+            written: 0,
+            direct,
+            source,
+            piece: Vec::new(),
+            chunked,
+            ended: false,
+            head,
+            sent: 0,
+            body_sent: 0,
+            state: held.map_or(State::Sending, State::Held),
+        }
     }
 
     /// Whether everything is with the kernel.
@@ -125,6 +142,11 @@ impl Upload {
         self.sent
     }
 
+    /// Bytes of the body that are with the kernel, without the framing of chunks.
+    pub(crate) fn body_sent(&self) -> u64 {
+        self.body_sent
+    }
+
     /// Writes what the socket takes. Ready when all is written or something was; pending when nothing could be.
     pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<Sent>> {
         let mut progress = false;
@@ -168,8 +190,12 @@ impl Upload {
     fn on_written(&mut self, count: usize) {
         self.sent += count as u64;
         if self.written < self.out.len() {
-            self.written += count;
+            let until = self.written + count;
+            let (from, to) = (self.content.start.max(self.written), self.content.end.min(until));
+            self.body_sent += to.saturating_sub(from) as u64;
+            self.written = until;
         } else {
+            self.body_sent += count as u64;
             let _ = self.direct.split_to(count);
         }
     }
@@ -177,18 +203,19 @@ impl Upload {
     /// Puts the next piece into `out`; false when there is none.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.out.clear();
-        self.written = 0;
+        (self.written, self.content) = (0, 0..0);
         if self.ended {
             return Poll::Ready(Ok(false));
         }
         if !self.chunked {
             let more = ready!(self.source.poll_piece(cx, &mut self.out))?;
+            self.content = 0..self.out.len();
             self.ended = !more;
             return Poll::Ready(Ok(more));
         }
         self.piece.clear();
         if ready!(self.source.poll_piece(cx, &mut self.piece))? {
-            h1::write_chunk(&mut self.out, &self.piece);
+            self.content = h1::write_chunk(&mut self.out, &self.piece);
         } else {
             self.ended = true;
             h1::write_last_chunk(&mut self.out);

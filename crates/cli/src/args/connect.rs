@@ -78,6 +78,15 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "SECONDS", value_parser = values::count)]
     pub(crate) keepalive_time: Option<usize>,
 
+    /// Begin no request on a connection that is older; a host whose addresses change is so looked up again [default:
+    /// any age]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
+    pub(crate) connection_max_age: Option<Duration>,
+
+    /// Begin each connection at another of a host's addresses, at random, so that they share the load
+    #[arg(long)]
+    pub(crate) spread: bool,
+
     /// How long an address of a host is waited for before the next is tried beside it [default: 250]
     #[arg(long, value_name = "MILLISECONDS", value_parser = values::count)]
     pub(crate) happy_eyeballs_timeout_ms: Option<usize>,

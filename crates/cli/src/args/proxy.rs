@@ -10,8 +10,8 @@ use super::values::{self, HeaderArg, ProxyArg};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Proxy")]
 pub(crate) struct ProxyArgs {
-    /// The proxy, [scheme://][name:password@]host[:port], by http (default), https, socks5 (names are looked up here),
-    /// socks5h or socks4a (there); '' for none [default: http_proxy, https_proxy, all_proxy of the environment]
+    /// The proxy, [scheme://][name:password@]host[:port], by http (default), https, socks5 or socks4 (names are looked up
+    /// here), socks5h or socks4a (there); '' for none [default: http_proxy, https_proxy, all_proxy of the environment]
     #[arg(short = 'x', long, value_name = "URL", value_parser = values::proxy)]
     pub(crate) proxy: Option<ProxyArg>,
 

@@ -16,8 +16,10 @@ pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
 /// A header field of the command line, or a file of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderArg {
-    /// `-H 'K: V'`.
+    /// `-H 'K: V'`, or `-H 'K;'` for one without a value.
     Field(String, String),
+    /// `-H 'K:'`: one that would be sent by itself is not.
+    Without(String),
     /// `-H @file`: one `K: V` a line; all of them are secret.
     File(PathBuf),
 }
@@ -125,22 +127,26 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Reads `K: V` or `@file`.
+/// Reads `K: V`, `K;`, `K:` or `@file`, as curl does.
 pub(crate) fn header(text: &str) -> Result<HeaderArg, String> {
-    if let Some(path) = text.strip_prefix('@') {
-        return Ok(HeaderArg::File(file_name(path)?));
+    match text.strip_prefix('@') {
+        Some(path) => Ok(HeaderArg::File(file_name(path)?)),
+        None => field(text),
     }
-    let (name, value) = field(text)?;
-    Ok(HeaderArg::Field(name, value))
 }
 
-fn field(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once(':').ok_or("a header is written 'Name: value', or @file to read it from a file")?;
+fn field(text: &str) -> Result<HeaderArg, String> {
+    let without_value = text.trim_end().strip_suffix(';').filter(|name| !name.contains(':')).map(|name| (name, ""));
+    let (name, value) = without_value
+        .or_else(|| text.split_once(':'))
+        .ok_or("a header is written 'Name: value', or @file to read it from a file")?;
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
     // Refused here, so that no row is sent with half of the headers.
     Headers::new().append(&name, &value).map_err(|error| format!("header {name:?}: {error}"))?;
-    Ok((name, value))
+    match value.is_empty() && without_value.is_none() {
+        true => Ok(HeaderArg::Without(name)),
+        false => Ok(HeaderArg::Field(name, value)),
+    }
 }
 
 /// Reads `name=value`; the value may be empty and may hold further `=`.
@@ -237,6 +243,7 @@ pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
     for arg in args {
         match arg {
             HeaderArg::Field(name, value) => headers.append(name, value)?,
+            HeaderArg::Without(_) => {}
             HeaderArg::File(path) => {
                 let text = read_file(path, "-H")?;
                 for (number, line) in text.lines().enumerate() {
@@ -245,13 +252,24 @@ pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
                     }
                     // The line itself is not shown: it is secret.
                     let at = || usage(format!("-H @{}: line {} is not 'Name: value'", path.display(), number + 1));
-                    let (name, value) = field(line).map_err(|_| at())?;
-                    headers.append_secret(&name, &value)?;
+                    match field(line).map_err(|_| at())? {
+                        HeaderArg::Field(name, value) => headers.append_secret(&name, &value)?,
+                        _ => return Err(at()),
+                    }
                 }
             }
         }
     }
     Ok(headers)
+}
+
+/// The names of fields that are not to be sent by themselves.
+pub(crate) fn left_out(args: &[HeaderArg]) -> Vec<String> {
+    let names = args.iter().filter_map(|arg| match arg {
+        HeaderArg::Without(name) => Some(name.clone()),
+        HeaderArg::Field(..) | HeaderArg::File(_) => None,
+    });
+    names.collect()
 }
 
 /// A file that an option names, as text.

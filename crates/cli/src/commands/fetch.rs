@@ -170,7 +170,7 @@ async fn drive(
 }
 
 fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
     let lookups = if args.network.connect.asks_servers() { options.dns.max_lookups } else { 0 };
     let (connections, warning) = limits::connections(limits::raise_open_files(), lookups, bulk.limits.concurrency);
     if let Some(warning) = warning {

@@ -103,7 +103,7 @@ fn ended(
 }
 
 fn session(args: &GetArgs) -> anyhow::Result<Session> {
-    let mut options = settings::session(&args.timeouts, &args.network)?;
+    let mut options = settings::session(&args.timeouts, &args.network, &args.request)?;
     options.timeouts.total = args.timeouts.timeout.and_then(|limit| limit.0);
     settings::decode(&args.decode, &mut options);
     options.response.max_body = args.max_filesize;

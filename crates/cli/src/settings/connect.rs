@@ -34,6 +34,8 @@ pub(super) fn apply(args: &ConnectArgs, options: &mut Options) -> anyhow::Result
     }
     connections.keepalive = args.keepalive();
     connections.eyeballs_delay = args.eyeballs_delay().unwrap_or(connections.eyeballs_delay);
+    connections.max_age = args.connection_max_age;
+    options.dns.spread = args.spread;
     options.dns.overrides = args.resolve.clone();
     // What takes no thread can be many.
     let lookups = if args.asks_servers() { ASYNC_LOOKUPS } else { options.dns.max_lookups };

@@ -20,6 +20,7 @@ pub(crate) const NAMES: &[&str] = &[
     "local_ip",
     "local_port",
     "method",
+    "num_certs",
     "num_connects",
     "num_headers",
     "num_redirects",
@@ -132,6 +133,7 @@ impl Facts {
         self.set("scheme", response.url().scheme());
         self.set("content_type", response.headers().get("content-type"));
         self.set("num_headers", response.headers().len());
+        self.set("num_certs", response.tls().map_or(0, |tls| tls.certificates().len()));
         self.set("num_redirects", response.history().len());
         let is = |version| response.version() == version;
         self.set(

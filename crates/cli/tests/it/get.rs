@@ -279,3 +279,14 @@ fn answer(status: &str, fields: &str, body: &str) -> Script {
     let length = body.len();
     Script::new().expect_head().send(format!("HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\n\r\n{body}"))
 }
+
+#[test]
+fn a_usual_field_is_left_out_and_one_can_be_empty_as_curl_has_it() {
+    let origin = Origin::start_blocking().unwrap();
+    let seen = body(&["-H", "User-Agent:", "-H", "accept: ", "-H", "X-Empty;", &origin.url("/headers")]);
+    let headers = seen["headers"].as_object().unwrap();
+    assert!(!headers.contains_key("User-Agent") && !headers.contains_key("Accept"), "{headers:?}");
+    assert_eq!(headers["X-Empty"], "");
+    assert!(headers.contains_key("Accept-Encoding"));
+    gannet(["get", "--proxy-header", "X-A:", &origin.url("/")]).assert_code(2).assert_says("--proxy-header");
+}

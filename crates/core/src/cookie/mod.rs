@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use url::Url;
+use url::{Host, Url};
 
 pub use self::entry::{Cookie, Refused, SameSite};
 pub use self::file::{FileError, Format};
@@ -49,6 +49,8 @@ pub struct Jar {
     tick: u64,
     changes: u64,
     loopback_is_secure: bool,
+    /// In the spelling of URLs, without trailing dot.
+    secure_hosts: Vec<Box<str>>,
 }
 
 impl Jar {
@@ -61,6 +63,21 @@ impl Jar {
     /// browsers have it: Secure cookies are then taken from it and sent to it. Off in a new jar.
     pub fn trust_loopback(&mut self, trusted: bool) {
         self.loopback_is_secure = trusted;
+    }
+
+    /// These hosts count as secure over plain http too, as [`Jar::trust_loopback`] has it for this machine: for a network
+    /// that nobody else can read. A name stands for itself alone, on every port. In place of those named before; none in a
+    /// new jar.
+    ///
+    /// # Errors
+    /// The first that is no host; nothing changes then.
+    pub fn trust_hosts<'a>(&mut self, hosts: impl IntoIterator<Item = &'a str>) -> Result<(), &'a str> {
+        let spelt = |host: &'a str| match Host::parse(host) {
+            Ok(parsed) => Ok(parsed.to_string().trim_end_matches('.').into()),
+            Err(_) => Err(host),
+        };
+        self.secure_hosts = hosts.into_iter().map(spelt).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// Takes in one Set-Cookie value from a response to `url`.
@@ -230,6 +247,7 @@ impl Jar {
     fn target<'a>(&self, url: &'a Url) -> Option<Target<'a>> {
         let mut target = Target::of(url)?;
         target.secure |= self.loopback_is_secure && target.is_loopback();
+        target.secure |= self.secure_hosts.iter().any(|host| **host == *target.host);
         Some(target)
     }
 

@@ -418,3 +418,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hosts_that_are_named_count_as_secure_and_no_others() {
+    let mut jar = Jar::new();
+    assert_eq!(jar.trust_hosts(["Dev.Test.", "10.0.0.1", "[::2]", "bücher.test"]), Ok(()));
+    for (at, trusted) in [
+        ("http://dev.test:8080/", true),
+        ("http://DEV.test./", true),
+        ("http://10.0.0.1/", true),
+        ("http://[::2]/", true),
+        ("http://xn--bcher-kva.test/", true),
+        ("http://a.dev.test/", false),
+        ("http://ev.test/", false),
+        ("http://10.0.0.2/", false),
+        ("http://localhost/", false),
+    ] {
+        assert_eq!(jar.store(&url(at), b"__Host-k=v; Secure; Path=/", now()).is_ok(), trusted, "{at}");
+        assert_eq!(sent(&mut jar, at), if trusted { "__Host-k=v" } else { "" }, "{at}");
+        jar.clear();
+    }
+    assert_eq!(jar.trust_hosts(["other.test", "no host"]), Err("no host"));
+    assert!(jar.store(&url("http://dev.test/"), b"k=v; Secure", now()).is_ok(), "what was there stays");
+    assert_eq!(jar.trust_hosts([]), Ok(()));
+    assert_eq!(jar.store(&url("http://dev.test/"), b"k=v; Secure", now()), Err(Refused::SecureFromHttp));
+}

@@ -49,6 +49,10 @@ impl FramingFields {
         if self.chunked && version == Version::Http10 {
             return Err(ProtocolError::TransferEncoding);
         }
+        if status == 101 {
+            // RFC 9112 §6.3 point 1: it ends with its empty line, and what follows is the other protocol's.
+            return Ok((BodyFraming::None, false));
+        }
         let persists = !self.close && (version == Version::Http11 || self.keep_alive);
         if request.head || status == 304 {
             return Ok((BodyFraming::None, persists));

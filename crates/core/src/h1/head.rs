@@ -24,6 +24,9 @@ pub enum Version {
 pub struct RequestKind {
     /// The method was HEAD: the response has no body whatever its fields say.
     pub head: bool,
+    /// It asked for another protocol: a 101 (Switching Protocols) is then its answer, and HTTP ends on this connection
+    /// with that head (RFC 9110 §7.8). Otherwise a 101 is an error.
+    pub upgrade: bool,
 }
 
 /// How large a response's head may grow; interim responses (1xx) and trailers count towards the same bounds.
@@ -46,7 +49,7 @@ impl Default for HeadLimits {
 pub struct ResponseHead {
     /// The protocol version.
     pub version: Version,
-    /// The status, 200 to 999.
+    /// The status, 200 to 999; or 101, where an upgrade was asked for.
     pub status: StatusCode,
     /// The reason phrase, where it is not the usual one for the status (and is ASCII).
     pub reason: Option<Box<str>>,
@@ -81,10 +84,12 @@ pub(super) fn parse(bytes: &[u8], request: RequestKind, max_fields: usize) -> Re
         return Ok(Parsed::Partial);
     };
     let code = response.code.ok_or(ProtocolError::StatusLine)?;
-    if code == 101 {
+    let is_upgrade = code == 101;
+    // HTTP/1.0 has no interim responses, and what answers in it understood no Upgrade.
+    if is_upgrade && (!request.upgrade || response.version != Some(1)) {
         return Err(ProtocolError::UnexpectedUpgrade);
     }
-    if code < 200 {
+    if code < 200 && !is_upgrade {
         // StatusCode begins at 100; 0xx has no meaning at all.
         if code < 100 {
             return Err(ProtocolError::StatusLine);

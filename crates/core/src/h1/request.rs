@@ -1,5 +1,7 @@
 //! A request's head on its way out: one buffer, so that head and a small body leave in one write.
 
+use std::ops::Range;
+
 use crate::decimal::write_decimal;
 use crate::headers::Headers;
 
@@ -79,14 +81,17 @@ pub fn write_head(out: &mut Vec<u8>, head: &RequestHead<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends one chunk (RFC 9112 §7.1). Empty data is left out: an empty chunk would end the body.
-pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+/// Appends one chunk (RFC 9112 §7.1); where the data then stands in `out`. Empty data is left out: an empty chunk would
+/// end the body.
+pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) -> Range<usize> {
     if data.is_empty() {
-        return;
+        return out.len()..out.len();
     }
     out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    let start = out.len();
     out.extend_from_slice(data);
     out.extend_from_slice(b"\r\n");
+    start..start + data.len()
 }
 
 /// Appends the end of a chunked body, without trailers.

@@ -118,6 +118,13 @@ impl RateGate {
         self.whole_at = Some(from.checked_add(rule.interval).unwrap_or(from));
     }
 
+    /// The rule is another from now on: what was taken under the one before holds the next start back no longer than one
+    /// interval of this one.
+    pub fn follow(&mut self, rule: &RateRule, now: Instant) {
+        let latest = now.checked_add(rule.tolerance.saturating_add(rule.interval));
+        self.whole_at = self.whole_at.map(|at| latest.map_or(at, |latest| at.min(latest)));
+    }
+
     /// Whether nothing distinguishes this gate from a new one, so that it can be dropped and made again.
     pub fn is_whole(&self, now: Instant) -> bool {
         self.whole_at.is_none_or(|at| at <= now)

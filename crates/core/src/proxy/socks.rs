@@ -1,5 +1,5 @@
 //! The client's side of SOCKS: version 5 with no authentication or user and password (RFC 1928, RFC 1929), and
-//! version 4 with names (SOCKS 4A). Never more is consumed than the proxy's answer holds.
+//! version 4, with names too (SOCKS 4A). Never more is consumed than the proxy's answer holds.
 
 #[cfg(test)]
 mod tests;
@@ -127,7 +127,7 @@ fn refusal(code: u8) -> Option<Refusal> {
     })
 }
 
-/// SOCKS 4A: one request, one answer.
+/// SOCKS 4 and 4A: one request, one answer.
 #[derive(Debug)]
 pub(super) struct Socks4 {
     pub(super) out: Vec<u8>,

@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn what_was_read_reads_back_as_it_is_shown(
-        text in "(https?://|socks(4a|5|5h)://)?([a-z]{1,3}(:[a-z%4]{0,3})?@)?[\\[\\]a-zA-Z0-9.:*/%_-]{0,20}(:[0-9]{0,5})?/?",
+        text in "(https?://|socks(4a?|5|5h)://)?([a-z]{1,3}(:[a-z%4]{0,3})?@)?[\\[\\]a-zA-Z0-9.:*/%_-]{0,20}(:[0-9]{0,5})?/?",
     ) {
         if let Ok(proxy) = text.parse::<ProxyUrl>() {
             let shown = proxy.to_string();

@@ -51,7 +51,9 @@ impl Handshake {
     ) -> Option<Result<Self, TunnelError>> {
         let machine = match scheme {
             ProxyScheme::Http | ProxyScheme::Https => return None,
-            ProxyScheme::Socks4a => Socks4::new(target, credentials).map(Machine::Socks4),
+            // A name is for version 4A alone.
+            ProxyScheme::Socks4 if matches!(target.host, Host::Domain(_)) => Err(TunnelError::Target),
+            ProxyScheme::Socks4 | ProxyScheme::Socks4a => Socks4::new(target, credentials).map(Machine::Socks4),
             ProxyScheme::Socks5 | ProxyScheme::Socks5h => Socks5::new(target, credentials).map(Machine::Socks5),
         };
         Some(machine.map(Handshake))

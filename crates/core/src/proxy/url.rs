@@ -15,6 +15,8 @@ pub enum ProxyScheme {
     Http,
     /// `https`: the same inside TLS to the proxy.
     Https,
+    /// `socks4`: SOCKS 4 with addresses; names are looked up here. IPv4 only, a user name and no password.
+    Socks4,
     /// `socks4a`: SOCKS 4 with names; the proxy looks them up. IPv4 only, a user name and no password.
     Socks4a,
     /// `socks5`: SOCKS 5 (RFC 1928); names are looked up here.
@@ -29,6 +31,7 @@ impl ProxyScheme {
         match self {
             ProxyScheme::Http => "http",
             ProxyScheme::Https => "https",
+            ProxyScheme::Socks4 => "socks4",
             ProxyScheme::Socks4a => "socks4a",
             ProxyScheme::Socks5 => "socks5",
             ProxyScheme::Socks5h => "socks5h",
@@ -40,7 +43,7 @@ impl ProxyScheme {
         match self {
             ProxyScheme::Http => 80,
             ProxyScheme::Https => 443,
-            ProxyScheme::Socks4a | ProxyScheme::Socks5 | ProxyScheme::Socks5h => 1080,
+            ProxyScheme::Socks4 | ProxyScheme::Socks4a | ProxyScheme::Socks5 | ProxyScheme::Socks5h => 1080,
         }
     }
 
@@ -132,6 +135,7 @@ impl FromStr for ProxyUrl {
         let scheme = match url.scheme() {
             "http" => ProxyScheme::Http,
             "https" => ProxyScheme::Https,
+            "socks4" => ProxyScheme::Socks4,
             "socks4a" => ProxyScheme::Socks4a,
             "socks5" => ProxyScheme::Socks5,
             "socks5h" => ProxyScheme::Socks5h,
@@ -198,7 +202,7 @@ impl fmt::Display for ProxyUrlError {
         match self {
             ProxyUrlError::Url(why) => write!(f, "not the URL of a proxy: {why}"),
             ProxyUrlError::Scheme(scheme) => {
-                write!(f, "no proxy is spoken to by {scheme:?}; use http, https, socks5, socks5h or socks4a")
+                write!(f, "no proxy is spoken to by {scheme:?}; use http, https, socks5, socks5h, socks4 or socks4a")
             }
             ProxyUrlError::NoHost => f.write_str("the URL of a proxy needs a host"),
             ProxyUrlError::Path => f.write_str("the URL of a proxy has no path, query or fragment"),
@@ -231,6 +235,7 @@ mod tests {
             ("socks5://127.0.0.1", "socks5://127.0.0.1:1080"),
             ("socks5://127.1:80", "socks5://127.0.0.1:80"),
             ("SOCKS5H://[::1]:9050", "socks5h://[::1]:9050"),
+            ("socks4://proxy", "socks4://proxy:1080"),
             ("socks4a://BÜCHER.example", "socks4a://xn--bcher-kva.example:1080"),
             ("[::1]:3128", "http://[::1]:3128"),
             ("http://u%40x:p%3Aw%20@proxy", "http://proxy:80 as u@x:p:w "),
@@ -246,7 +251,7 @@ mod tests {
             "",
             "http://",
             "ftp://proxy",
-            "socks4://proxy",
+            "socks6://proxy",
             "socks5://",
             "http://proxy/path",
             "http://proxy?q",

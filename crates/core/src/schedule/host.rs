@@ -104,6 +104,13 @@ impl Host {
         care.hold.map_or(opens, |hold| hold.max(opens))
     }
 
+    /// The fixed limits are others from now on.
+    pub(super) fn on_new_terms(&mut self, terms: &Terms, now: Instant) {
+        if let Some(rule) = &terms.rate {
+            self.gate.follow(rule, now);
+        }
+    }
+
     /// Whether the fixed rate allows no start now.
     pub(super) fn is_over_rate(&self, terms: &Terms, now: Instant) -> bool {
         terms.rate.as_ref().is_some_and(|rule| self.gate.next(rule, now) > now)

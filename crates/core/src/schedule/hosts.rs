@@ -96,6 +96,11 @@ impl Hosts {
         self.slots.get_mut(id).as_mut()
     }
 
+    /// The numbers of all that are remembered.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        self.slots.iter().map(|(id, _)| id).collect()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Host> {
         self.slots.iter().map(|(_, host)| host)
     }

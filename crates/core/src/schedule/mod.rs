@@ -9,6 +9,7 @@
 
 mod action;
 mod batch;
+mod change;
 mod ended;
 mod guard;
 mod host;
@@ -94,15 +95,9 @@ impl Schedule {
     /// A run that has read nothing yet. The seed spreads the backoff.
     pub fn new(options: ScheduleOptions, seed: u64) -> Self {
         let concurrency = options.limits.concurrency.max(1);
-        let per_host = options.limits.per_host.unwrap_or(usize::MAX).max(1);
-        let short = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Schedule {
             concurrency,
-            terms: Terms {
-                per_host: short(per_host),
-                ceiling: short(per_host.min(concurrency)),
-                rate: options.limits.rate.map(Into::into),
-            },
+            terms: Terms::of(&options.limits),
             rng: Rng::new(seed),
             hosts: Hosts::new(seed),
             ready: VecDeque::new(),

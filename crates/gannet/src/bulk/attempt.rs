@@ -133,7 +133,7 @@ impl Sender {
             _ => error,
         };
         let sent = Instant::now();
-        let mut response = self.session.execute(request).await.map_err(late)?;
+        let mut response = self.session.answer(request).await.map_err(late)?;
         came.latency = Some(sent.elapsed());
         let body = self.gather(&mut response, share, by_deadline).await;
         let Response { status, headers, url, history, .. } = response;

@@ -21,7 +21,7 @@ use super::copies::{Copies, Lost};
 use super::engine::{Engine, Next};
 use super::lanes::Lanes;
 use super::memory::Memory;
-use super::{BulkOptions, Learnt, Prior, ReceiptSummary, Sink, Source};
+use super::{BulkOptions, Learnt, Limits, Prior, ReceiptSummary, Sink, Source};
 use crate::alarm::later;
 use crate::buffer;
 use crate::session::Session;
@@ -104,7 +104,7 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
         self
     }
 
-    /// A handle to stop the run and to look at it.
+    /// A handle to stop the run, to look at it and to change its limits.
     pub fn control(&self) -> Control {
         Control { run: self.shared.clone() }
     }
@@ -166,6 +166,19 @@ impl<S: Source, K: Sink> Controlled for Shared<S, K> {
 
     fn learnt(&self) -> Vec<(String, Learnt)> {
         self.lock().learnt()
+    }
+
+    fn limits(&self) -> Limits {
+        self.lock().schedule.limits().clone()
+    }
+
+    fn set_limits(&self, limits: Limits) {
+        let mut engine = self.lock();
+        // Behind the lock: the schedule's time goes on only.
+        engine.schedule.set_limits(limits, Instant::now().into_std());
+        drop(engine);
+        // There may be room for more workers than those that run.
+        self.signal.notify.notify_one();
     }
 }
 
@@ -248,7 +261,7 @@ async fn work<S: Source, K: Sink>(shared: Arc<Shared<S, K>>, sender: Arc<Sender>
         }
         let own = engine.next(shared.memory.is_full(), now);
         // One end may allow more than one start (a batch is done, memory is free): the others are the coordinator's.
-        let may_start_more = engine.schedule.in_flight() < shared.options.limits.concurrency;
+        let may_start_more = engine.schedule.has_free_slot();
         let beside = match &own {
             Next::Start(_) if may_start_more => engine.next(shared.memory.is_full(), now),
             _ => Next::Done,

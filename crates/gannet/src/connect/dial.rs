@@ -30,6 +30,8 @@ use crate::trace::Steps;
 pub(super) struct Dialer {
     resolver: Resolver,
     sockets: Sockets,
+    /// Each connection begins at another address of a name.
+    spreads: bool,
     pace: Pace,
     guard: Guard,
     unix_socket: Option<Arc<Path>>,
@@ -62,10 +64,16 @@ impl Dialer {
         Ok(Dialer {
             resolver: Resolver::new(&options.dns, resolver)?,
             sockets: Sockets::new(connections),
+            spreads: options.dns.spread,
             pace: Pace { attempt_delay: connections.eyeballs_delay, ..Pace::default() },
             guard: Guard::new(&options.guard),
             unix_socket,
         })
+    }
+
+    /// Forgets the addresses of names.
+    pub(super) fn forget_names(&self) {
+        self.resolver.clear();
     }
 
     /// Begins to reach this host and port: its name is being looked up from now on.
@@ -161,6 +169,20 @@ impl Dialing<'_> {
     }
 }
 
+/// Another address first, within each IP version: which of those goes first stays the lookup's to say.
+fn shift(addresses: &mut [IpAddr], by: usize) {
+    for is_v4 in [true, false] {
+        let mut own: Vec<IpAddr> = addresses.iter().copied().filter(|ip| ip.is_ipv4() == is_v4).collect();
+        if own.len() < 2 {
+            continue;
+        }
+        let count = own.len();
+        own.rotate_left(by % count);
+        let places = addresses.iter_mut().filter(|ip| ip.is_ipv4() == is_v4);
+        places.zip(own).for_each(|(place, ip)| *place = ip);
+    }
+}
+
 async fn unix(path: &Path) -> Result<UnixStream> {
     UnixStream::connect(path).await.map_err(|error| {
         Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
@@ -206,7 +228,10 @@ impl Race<'_> {
                     }
                 },
                 answer = lookup.next(), if !resolved => match answer? {
-                    Some(addresses) => {
+                    Some(mut addresses) => {
+                        if self.dialer.spreads {
+                            shift(&mut addresses, fastrand::usize(..));
+                        }
                         if *phase == Phase::Dns {
                             progress.on_addresses(&addresses, cached);
                             progress.on_connect(self.name, self.port);
@@ -266,5 +291,27 @@ impl Attempt {
         };
         Error::io(ErrorKind::Connect, Phase::Connect, "cannot connect", error)
             .with_message(format!("cannot connect to {tried}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_comes_first_at_times_and_the_versions_keep_their_places() {
+        let all: Vec<IpAddr> = ["::1", "127.0.0.1", "::2", "127.0.0.2", "::3"].map(|ip| ip.parse().unwrap()).to_vec();
+        let mut firsts = std::collections::BTreeSet::new();
+        for by in 0..6 {
+            let mut shifted = all.clone();
+            shift(&mut shifted, by);
+            assert!(shifted.iter().zip(&all).all(|(a, b)| a.is_ipv4() == b.is_ipv4()));
+            firsts.extend([shifted[0], shifted[1]]);
+            shifted.sort();
+            let mut sorted = all.clone();
+            sorted.sort();
+            assert_eq!(shifted, sorted, "none is lost");
+        }
+        assert_eq!(firsts.len(), 5);
     }
 }

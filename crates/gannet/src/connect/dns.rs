@@ -176,6 +176,11 @@ impl Resolver {
         Ok(Resolver { shared: Arc::new(shared), overrides })
     }
 
+    /// Forgets every answer; lookups under way go on, and theirs are kept.
+    pub(crate) fn clear(&self) {
+        self.shared.lock().cache.clear();
+    }
+
     /// Asks for a name's addresses: from the options, the cache, a lookup under way, or by a new one.
     pub(crate) fn lookup(&self, name: &str, port: u16) -> Lookup {
         if let Some(addresses) = self.overrides.get(name, port) {

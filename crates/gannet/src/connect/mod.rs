@@ -28,6 +28,7 @@ use crate::trace::Steps;
 use dial::Dialer;
 use proxy::Through;
 pub(crate) use stream::Stream;
+pub use tls::TlsInfo;
 use tls::TlsSetup;
 
 /// What opens connections for one session.
@@ -50,6 +51,15 @@ pub(crate) struct Target<'a> {
     pub(crate) chosen: bool,
 }
 
+/// A connection that is wanted: to this URL's origin, through this proxy.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) via: Option<&'a ProxyServer>,
+    /// HTTP/1.1 is to be spoken on it, whatever the session offers.
+    pub(crate) http1: bool,
+}
+
 impl<'a> Target<'a> {
     pub(crate) fn of(url: &'a Url) -> Result<Self> {
         let host = url.host().ok_or_else(|| Error::new(ErrorKind::Url, Phase::Prepare, "the URL has no host"))?;
@@ -69,16 +79,16 @@ impl Connector {
         Ok(Connector { dialer: Dialer::new(options, resolver)?, tls, proxy_tls, version: options.http.version })
     }
 
-    /// Opens a connection to this URL's origin, or to the proxy `via` and through it. `limits.connect` bounds
-    /// lookup, TCP, a proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver;
-    /// `limits.dns` each lookup alone. `progress` is told of each step.
-    pub(crate) async fn connect(
-        &self,
-        url: &Url,
-        via: Option<&ProxyServer>,
-        limits: &Timeouts,
-        progress: &mut Steps,
-    ) -> Result<Conn> {
+    /// Forgets the addresses of names.
+    pub(crate) fn forget_names(&self) {
+        self.dialer.forget_names();
+    }
+
+    /// Opens a connection to the URL's origin, or to the proxy and through it. `limits.connect` bounds lookup, TCP, a
+    /// proxy's tunnel and TLS together, but not the wait for a free thread of our own resolver; `limits.dns` each lookup
+    /// alone. `progress` is told of each step.
+    pub(crate) async fn connect(&self, wanted: Wanted<'_>, limits: &Timeouts, progress: &mut Steps) -> Result<Conn> {
+        let Wanted { url, via, http1 } = wanted;
         let target = Target::of(url)?;
         if self.dialer.is_guarded() && via.is_some_and(|proxy| !proxy.wants_addresses()) {
             // Not even to an address: the connection might be used again for a name.
@@ -106,8 +116,8 @@ impl Connector {
             }
             phase = Phase::Tls;
             progress.on_handshake();
-            let stream = self.tls.handshake(&target.host, stream).await?;
-            progress.on_secured();
+            let stream = self.tls.handshake(&target.host, stream, http1).await?;
+            progress.on_secured(self.tls.info_of(&stream));
             Ok(Conn::new(stream, progress.finish()))
         };
         let Some(limit) = limits.connect else {

@@ -28,7 +28,7 @@ pub(super) struct Through<'a> {
 impl ProxyServer {
     /// Whether names are looked up on this side of it.
     pub(super) fn wants_addresses(&self) -> bool {
-        self.url().scheme() == ProxyScheme::Socks5
+        matches!(self.url().scheme(), ProxyScheme::Socks4 | ProxyScheme::Socks5)
     }
 
     /// Where it is reached.
@@ -56,7 +56,10 @@ impl Connector {
             return tunnel.map_err(|error| proxy.refused(error));
         };
         *phase = Phase::Dns;
-        let mut addresses = lookup.addresses(progress).await?.into_iter().map(host_of);
+        let mut addresses = lookup.addresses(progress).await?;
+        // Version 4 has no word for the others.
+        addresses.retain(|ip| ip.is_ipv4() || proxy.url().scheme() != ProxyScheme::Socks4);
+        let mut addresses = addresses.into_iter().map(host_of);
         let again = proxy.target();
         let mut dialing = Some(dialing);
         let mut address = addresses.next();
@@ -85,7 +88,7 @@ impl Connector {
         let steps = async {
             let stream = dialing.stream(&mut Phase::Dns, progress).await?;
             match proxy.url().scheme() {
-                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream).await,
+                ProxyScheme::Https => self.proxy_tls.handshake(&proxy.url().host(), stream, true).await,
                 _ => Ok(stream),
             }
         };

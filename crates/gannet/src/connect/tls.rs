@@ -21,8 +21,11 @@ use url::Host;
 use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::options::{ClientCertificate, HttpVersion, Tls, TlsVersion};
+use info::Chains;
+pub use info::TlsInfo;
 use verify::{AcceptAny, Pinned};
 
+mod info;
 mod verify;
 
 pub(super) struct TlsSetup {
@@ -33,6 +36,7 @@ pub(super) struct TlsSetup {
     /// What is offered to the server (ALPN), first choice first.
     protocols: &'static [&'static [u8]],
     config: OnceLock<std::result::Result<Arc<ClientConfig>, Arc<str>>>,
+    chains: Chains,
 }
 
 impl TlsSetup {
@@ -65,11 +69,19 @@ impl TlsSetup {
             HttpVersion::Http2PriorKnowledge => &[b"h2"],
         };
         let rules = options.clone();
-        Ok(TlsSetup { rules, extra_roots, client, server_name, protocols, config: OnceLock::new() })
+        Ok(TlsSetup {
+            rules,
+            extra_roots,
+            client,
+            server_name,
+            protocols,
+            config: OnceLock::new(),
+            chains: Chains::default(),
+        })
     }
 
-    /// Shakes hands over any stream, as the client of this host.
-    pub(super) async fn handshake(&self, host: &Host<&str>, stream: Stream) -> Result<Stream> {
+    /// Shakes hands over any stream, as the client of this host; `http1` offers HTTP/1.1 alone.
+    pub(super) async fn handshake(&self, host: &Host<&str>, stream: Stream, http1: bool) -> Result<Stream> {
         let config = self.config.get_or_init(|| self.build().map_err(Arc::from));
         let config = config.as_ref().map_err(|why| Error::new(ErrorKind::Tls, Phase::Tls, why.to_string()))?;
         let name = match (&self.server_name, host) {
@@ -80,8 +92,18 @@ impl TlsSetup {
             (None, Host::Ipv4(ip)) => ServerName::from(std::net::IpAddr::from(*ip)),
             (None, Host::Ipv6(ip)) => ServerName::from(std::net::IpAddr::from(*ip)),
         };
-        let tls = TlsConnector::from(config.clone()).connect(name, stream).await.map_err(handshake_error)?;
+        let connector = TlsConnector::from(config.clone());
+        let tls = match http1 {
+            true => connector.with_alpn(vec![b"http/1.1".to_vec()]).connect(name, stream).await,
+            false => connector.connect(name, stream).await,
+        };
+        let tls = tls.map_err(handshake_error)?;
         Ok(Stream::Tls(Box::new(tls)))
+    }
+
+    /// What the handshake of this stream came to.
+    pub(super) fn info_of(&self, stream: &Stream) -> Option<TlsInfo> {
+        self.chains.info_of(stream)
     }
 
     fn build(&self) -> std::result::Result<Arc<ClientConfig>, String> {

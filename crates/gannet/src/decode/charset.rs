@@ -24,8 +24,13 @@ pub struct Text {
 /// Reads a body as text; bytes that are no characters become U+FFFD, and a charset nobody knows is taken for
 /// UTF-8. A `Vec<u8>` of plain UTF-8 is not copied.
 pub fn text<'a>(body: impl Into<Cow<'a, [u8]>>, content_type: Option<&str>) -> Text {
+    text_or(body, content_type, UTF_8)
+}
+
+/// As [`text`], with another charset where none is named that anybody knows.
+pub fn text_or<'a>(body: impl Into<Cow<'a, [u8]>>, content_type: Option<&str>, otherwise: &'static Encoding) -> Text {
     let body = body.into();
-    let charset = bom(&body).or_else(|| known(content_type)).unwrap_or(UTF_8);
+    let charset = bom(&body).or_else(|| known(content_type)).unwrap_or(otherwise);
     let start = bom_len(&body);
     if charset == UTF_8 && start == 0 {
         return match String::from_utf8(body.into_owned()) {
@@ -40,6 +45,16 @@ pub fn text<'a>(body: impl Into<Cow<'a, [u8]>>, content_type: Option<&str>) -> T
     Text { text: text.into_owned(), charset: charset.name(), lossy }
 }
 
+/// The text of a body that is in this charset, whatever is said of it elsewhere; its own byte order mark is left out.
+pub fn text_as(body: &[u8], charset: &'static Encoding) -> String {
+    charset.decode_with_bom_removal(body).0.into_owned()
+}
+
+/// A charset by one of its names (WHATWG Encoding §4.2).
+pub fn named(label: &str) -> Option<&'static Encoding> {
+    Encoding::for_label_no_replacement(label.as_bytes())
+}
+
 /// As [`text`], and refuses what that would mend.
 ///
 /// # Errors
@@ -50,8 +65,9 @@ pub fn text_strict<'a>(body: impl Into<Cow<'a, [u8]>>, content_type: Option<&str
     let charset = match (bom(&body), content_type.and_then(charset_of)) {
         (Some(charset), _) => charset,
         (None, None) => UTF_8,
-        (None, Some(label)) => Encoding::for_label_no_replacement(label.as_bytes())
-            .ok_or_else(|| DecodeError::broken(format!("unknown charset {:?}", short(&label))))?,
+        (None, Some(label)) => {
+            named(&label).ok_or_else(|| DecodeError::broken(format!("unknown charset {:?}", short(&label))))?
+        }
     };
     let start = bom_len(&body);
     let text = if charset == UTF_8 && start == 0 {
@@ -77,8 +93,7 @@ pub fn charset_of(content_type: &str) -> Option<Cow<'_, str>> {
 const BLANKS: [char; 2] = [' ', '\t'];
 
 fn known(content_type: Option<&str>) -> Option<&'static Encoding> {
-    let label = charset_of(content_type?)?;
-    Encoding::for_label_no_replacement(label.as_bytes())
+    named(&charset_of(content_type?)?)
 }
 
 fn bom(body: &[u8]) -> Option<&'static Encoding> {

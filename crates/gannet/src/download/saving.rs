@@ -145,7 +145,7 @@ impl Saving {
                 request.headers.set(name, value).map_err(|error| Error::request(format!("{name}: {error}")))?;
             }
         }
-        let mut response = self.session.execute(request).await?;
+        let mut response = self.session.answer(request).await?;
         let step = decide(partial.as_ref(), response.status().as_u16(), response.headers());
         if matches!(step, Step::Fail) {
             return Err(refused(&response));

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gannet_core::h1::{Event, ProtocolError, ResponseHead, ResponseReader};
 use gannet_core::{ErrorKind, Phase};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -19,6 +20,7 @@ use crate::error::{Error, Result, is_tls_refusal};
 use crate::exchange::{Clock, Failed, Watch};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
+use crate::upgrade::Switched;
 use crate::upload::{Sent, Upload, is_body_error};
 
 pub(crate) struct Http1 {
@@ -155,8 +157,16 @@ impl Http1 {
         marks
     }
 
-    /// What has left since so many bytes had.
-    fn note_sent(&mut self, before: u64, sent: &Sent) {
+    /// Ends the exchange at a 101: the connection is another protocol's, with what has come of that.
+    pub(crate) fn switch(mut self) -> Switched {
+        let marks = self.watch.finish(self.clock.moved);
+        let ahead = Bytes::copy_from_slice(&self.buffer[self.start..self.end]);
+        let is_sent = self.upload.is_done() && self.broken.is_none();
+        Switched { lease: self.lease, ahead, marks, is_sent }
+    }
+
+    /// What has left since so many bytes had, and so many of the body.
+    fn note_sent(&mut self, (before, body): (u64, u64), sent: &Sent) {
         self.clock.moved = Instant::now();
         if matches!(sent, Sent::All) {
             self.watch.on_sent(self.clock.moved);
@@ -165,7 +175,7 @@ impl Http1 {
         if before < head && sent >= head {
             self.watch.on_head_sent(head);
         }
-        let body = sent.saturating_sub(head.max(before));
+        let body = self.upload.body_sent() - body;
         if body > 0 {
             self.watch.on_body_sent(body);
         }
@@ -239,7 +249,7 @@ impl Http1 {
     /// Only a body that cannot be read on our side ends the exchange at once.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
-        let before = self.upload.sent();
+        let before = (self.upload.sent(), self.upload.body_sent());
         match self.upload.poll(&mut conn.stream, cx) {
             Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {

@@ -21,6 +21,7 @@ pub(crate) use watch::Watch;
 use crate::body::Kind;
 use crate::error::{Error, Result};
 use crate::timings::Marks;
+use crate::upgrade::Switched;
 
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives where it is made")]
 pub(crate) enum Exchange {
@@ -122,6 +123,21 @@ impl Exchange {
         match self {
             Exchange::Http1(exchange) => &exchange.watch.marks,
             Exchange::Http2(exchange) => &exchange.watch.marks,
+        }
+    }
+
+    /// Ends the exchange, its response unread: no other request is sent on this connection.
+    pub(crate) fn abandon(self) {
+        if let Exchange::Http2(exchange) = self {
+            exchange.retire();
+        }
+    }
+
+    /// Ends the exchange at a 101: its connection is another protocol's from now on.
+    pub(crate) fn switch(self) -> Option<Switched> {
+        match self {
+            Exchange::Http1(exchange) => Some(exchange.switch()),
+            Exchange::Http2(_) => None,
         }
     }
 

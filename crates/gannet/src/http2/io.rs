@@ -221,3 +221,46 @@ impl AsyncWrite for ReadAhead {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection, and its other end.
+    async fn pair() -> (ReadAhead, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (ReadAhead::new(Stream::Tcp(stream), Arc::new(Heard::new())), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_the_server_left_behind_is_read_after_a_failed_write() {
+        let (mut near, mut far) = pair().await;
+        near.write_all(b"never read").await.unwrap();
+        far.readable().await.unwrap();
+        far.write_all(b"last words").await.unwrap();
+        // What was not read makes it a reset.
+        drop(far);
+        near.write_all(b"into the void").await.unwrap();
+        near.flush().await.unwrap();
+        let mut words = [0; 10];
+        near.read_exact(&mut words).await.unwrap();
+        assert_eq!(&words, b"last words");
+        let error = near.read(&mut words).await.unwrap_err();
+        assert!([io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset].contains(&error.kind()), "{error:?}");
+        near.write_all(b"and more").await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_write_ends_the_reading_for_certain() {
+        let (mut near, _far) = pair().await;
+        let error = io::ErrorKind::BrokenPipe.into();
+        near.broken = Some(Broken { error, since: Instant::now(), alarm: Alarm::default() });
+        let started = Instant::now();
+        assert_eq!(near.read(&mut [0; 10]).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(started.elapsed(), LAST_WORDS);
+    }
+}

@@ -20,6 +20,7 @@ use gannet_core::{ErrorKind, Phase};
 use h2::client::{Connection, SendRequest};
 use http::uri::Authority;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::alarm::Alarm;
@@ -56,6 +57,7 @@ pub(crate) struct Muxed {
     authority: Authority,
     scheme_is_https: bool,
     opened: Arc<Opened>,
+    born: Instant,
     /// None once it is over. Held while the connection is driven, and to close it.
     conn: Mutex<Option<Box<Conn>>>,
     task: OnceLock<AbortHandle>,
@@ -112,6 +114,7 @@ impl Muxed {
             authority: target.authority,
             scheme_is_https: url.scheme() == "https",
             opened: conn.opened,
+            born: conn.born,
             conn: Mutex::new(Some(Box::new(connection))),
             task: OnceLock::new(),
             heard,
@@ -175,6 +178,11 @@ impl Muxed {
     /// How the connection came to be.
     pub(crate) fn opened(&self) -> &Arc<Opened> {
         &self.opened
+    }
+
+    /// When it was opened.
+    pub(crate) fn born(&self) -> Instant {
+        self.born
     }
 
     pub(crate) fn streams(&self) -> usize {

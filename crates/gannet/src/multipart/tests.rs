@@ -113,3 +113,52 @@ fn debug_shows_no_content() {
     let form = Form::new().text("password", "hunter2");
     assert!(!format!("{form:?}").contains("hunter2"));
 }
+
+#[test]
+fn parts_without_names_have_their_own_fields_and_can_be_nested() {
+    let inner = Parts::with_seed("alternative", 2).part(Part::text("plain").content_type("text/plain"));
+    let inner_type = inner.content_type();
+    let inner_boundary = inner_type.split("boundary=").nth(1).unwrap().to_owned();
+    let parts = Parts::with_seed("mixed", 1)
+        .part(Part::nested(inner))
+        .part(Part::bytes("PNG").content_type("image/png").filename("a\".png").header("Content-ID", "<1>"))
+        .part(Part::text("bare").header("Content-Disposition", "inline"));
+    let encoded = parts.clone().encode().unwrap();
+    let boundary = encoded.content_type.strip_prefix("multipart/mixed; boundary=").unwrap().to_owned();
+    let Segment::Bytes(bytes) = &encoded.segments[0] else { panic!("small parts are one segment") };
+    assert_eq!((encoded.segments.len(), encoded.length), (1, Some(bytes.len() as u64)));
+    let written = String::from_utf8(bytes.to_vec()).unwrap().replace(&boundary, "B").replace(&inner_boundary, "I");
+    assert_eq!(
+        written,
+        "--B\r\nContent-Type: multipart/alternative; boundary=I\r\n\r\n\
+         --I\r\nContent-Type: text/plain\r\n\r\nplain\r\n--I--\r\n\r\n\
+         --B\r\nContent-Disposition: attachment; filename=\"a%22.png\"\r\nContent-Type: image/png\r\n\
+         Content-ID: <1>\r\n\r\nPNG\r\n\
+         --B\r\nContent-Disposition: inline\r\n\r\nbare\r\n\
+         --B--\r\n"
+    );
+}
+
+#[test]
+fn related_parts_tell_the_type_of_their_root() {
+    let parts = Parts::with_seed("related", 1).part(Part::text("{}").content_type("application/json; a=\"b\""));
+    assert!(parts.content_type().ends_with("; type=\"application/json; a=\\\"b\\\"\""), "{}", parts.content_type());
+    assert!(!Parts::related().content_type().contains("type="));
+    assert!(!Parts::mixed().part(Part::text("").content_type("a/b")).content_type().contains("type="));
+}
+
+#[test]
+fn item_19_a_field_of_a_part_without_a_name_ends_not_its_line() {
+    for part in [
+        Part::text("").header("X", "a\r\nb: c"),
+        Part::text("").header("X\r\n", "a"),
+        Part::text("").content_type("a\r\nb: c"),
+        Part::text("").filename("\0"),
+        Part::nested(Parts::mixed().part(Part::text("").header("X", "\n"))),
+    ] {
+        assert!(Parts::mixed().part(part.clone()).encode().is_err(), "{part:?}");
+    }
+    let filename = Parts::mixed().part(Part::text("").filename("a\r\n\"b")).encode().unwrap();
+    let Segment::Bytes(bytes) = &filename.segments[0] else { panic!("it is small") };
+    assert!(String::from_utf8_lossy(bytes).contains("filename=\"a%0D%0A%22b\"\r\n"));
+}

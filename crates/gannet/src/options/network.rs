@@ -67,8 +67,9 @@ pub struct Guard {
     /// of an IP address in the URL, of every redirect. Refused are this machine's own addresses, loopback, private,
     /// link-local and carrier-grade NAT addresses, everything reserved, and IPv6 addresses that hold an IPv4 one (NAT64,
     /// 6to4, Teredo, v4-mapped). A name that also has public addresses is reached by those. If none is left the error's
-    /// kind is [`crate::ErrorKind::Denied`]. Through a proxy only `socks5` is used, which is given addresses: one that
-    /// looks names up itself is refused with the same kind. Cannot go together with `connections.unix_socket`.
+    /// kind is [`crate::ErrorKind::Denied`]. Through a proxy only `socks5` and `socks4` are used, which are given
+    /// addresses: one that looks names up itself is refused with the same kind. Cannot go together with
+    /// `connections.unix_socket`.
     pub deny_private: bool,
     /// Networks that may be connected to all the same: `10.1.0.0/16`, or an address alone; none.
     pub allow: Vec<Network>,

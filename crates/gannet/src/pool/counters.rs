@@ -24,11 +24,11 @@ pub struct PoolCounters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PoolClosed {
-    /// Unused for longer than `connections.idle`.
+    /// Unused for longer than `connections.idle`, or older than `connections.max_age`.
     pub expired: u64,
     /// The server had hung up on it while it was idle, or it could not be trusted to be whole.
     pub stale: u64,
-    /// An idle one of another host, or descriptors, were needed more.
+    /// Its socket or its descriptor was needed more for another host, or a cap was lowered.
     pub evicted: u64,
     /// Its last response allowed no further request: `Connection: close`, HTTP/1.0, a body that ends with it.
     pub ended: u64,

@@ -152,7 +152,7 @@ impl Drop for Lease {
         let held = self.take();
         let Some(pool) = self.pool.take() else { return };
         match held {
-            Held::Stream { key, .. } => pool.stream_ended(self.origin, key),
+            Held::Stream { key, muxed } => pool.stream_ended(self.origin, key, &muxed),
             Held::Slot { leads: true, .. } => pool.unopened(self.origin),
             other => {
                 // Closed first: the next in line may open a socket at once, and must not exceed the cap.

@@ -26,6 +26,8 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 use crate::connect::Stream;
 use crate::http2::Muxed;
+use crate::options::Connections;
+use crate::session::ConnectionLimits;
 use crate::timings::Opened;
 pub(crate) use closing::{Between, Closing, Cut};
 pub(crate) use counters::{Counters, Why};
@@ -46,13 +48,14 @@ pub(crate) struct Conn {
     /// How it came to be.
     pub(crate) opened: Arc<Opened>,
     pub(crate) cut: Arc<Cut>,
+    pub(crate) born: Instant,
     idle_since: Instant,
 }
 
 impl Conn {
     pub(crate) fn new(stream: Stream, opened: Arc<Opened>) -> Self {
-        let cut = Arc::default();
-        Conn { stream, alarm: Alarm::default(), served: 0, opened, cut, idle_since: Instant::now() }
+        let (cut, born) = (Arc::default(), Instant::now());
+        Conn { stream, alarm: Alarm::default(), served: 0, opened, cut, born, idle_since: born }
     }
 }
 
@@ -60,6 +63,8 @@ pub(crate) struct Pool {
     /// Held for a few instructions at a time, never across an await, and no connection is closed under it.
     state: Mutex<State>,
     idle_for: Duration,
+    /// How old a connection may be when a request begins on it.
+    max_age: Option<Duration>,
     /// Kept by the session longer than the pool.
     pub(crate) counters: Arc<Counters>,
     pub(crate) closing: Closing,
@@ -83,11 +88,28 @@ pub(crate) enum Checkout {
 }
 
 impl Pool {
-    pub(crate) fn new(max: usize, max_per_origin: Option<usize>, idle_for: Duration) -> Arc<Self> {
-        let queues = Queues::new(max.max(1), max_per_origin.unwrap_or(usize::MAX).max(1));
+    pub(crate) fn new(limits: ConnectionLimits, options: &Connections) -> Arc<Self> {
+        let queues = Queues::new(limits.max.max(1), limits.max_per_host.unwrap_or(usize::MAX).max(1));
         let state = Mutex::new(State { queues, reaper: None, lifting: None, closed: false });
         let (counters, closing) = (Arc::default(), Closing::default());
-        Arc::new(Pool { state, idle_for, counters, closing })
+        Arc::new(Pool { state, idle_for: options.idle, max_age: options.max_age, counters, closing })
+    }
+
+    /// The caps that hold now.
+    pub(crate) fn limits(&self) -> ConnectionLimits {
+        let (max, per_origin) = self.lock().queues.caps();
+        ConnectionLimits { max, max_per_host: Some(per_origin).filter(|&most| most < usize::MAX) }
+    }
+
+    /// Other caps from now on, for who waits and what is idle at once.
+    pub(crate) fn set_limits(self: &Arc<Self>, limits: ConnectionLimits) {
+        let mut state = self.lock();
+        let per_origin = limits.max_per_host.unwrap_or(usize::MAX).max(1);
+        let over = state.queues.set_caps(limits.max.max(1), per_origin);
+        self.counters.on_closed(Why::Evicted, over.len());
+        // Under the lock, which is rare: before their slots are used.
+        close_all(over);
+        self.serve(state);
     }
 
     /// A connection, room on a shared one, the right to open one, or a place in the line. `shares`: whether
@@ -101,7 +123,8 @@ impl Pool {
         }
         let mut id = state.queues.intern(origin, shares);
         while let Some(mut conn) = state.queues.take_idle(id) {
-            let is_young = now.saturating_duration_since(conn.idle_since) < self.idle_for;
+            let is_young =
+                now.saturating_duration_since(conn.idle_since) < self.idle_for && !self.is_too_old(conn.born, now);
             if is_young && conn.stream.is_quiet() {
                 drop(state);
                 self.counters.on_reused();
@@ -113,11 +136,15 @@ impl Pool {
             state.queues.on_closed(id);
             id = state.queues.intern(origin, shares);
         }
-        if let Some((key, muxed)) = if shares { state.queues.take_stream(id) } else { None } {
+        if let Some((key, muxed)) = if shares { self.take_stream(&mut state, id, now) } else { None } {
             drop(state);
             drop(stale);
             self.counters.on_reused();
             return Checkout::Now(self.lease(id, Held::Stream { key, muxed }));
+        }
+        if self.max_age.is_some() {
+            // One that was too old may have been the last that was known of the origin.
+            id = state.queues.intern(origin, shares);
         }
         if let Some(evicted) = state.queues.open(id) {
             let place = state.queues.take_place();
@@ -132,6 +159,24 @@ impl Pool {
         drop(state);
         drop(stale);
         Checkout::Wait(Waiting { receiver: Some(receiver), pool: self.clone(), ticket })
+    }
+
+    /// Room on a shared connection that is not too old; one that is takes no new requests.
+    fn take_stream(&self, state: &mut State, id: OriginId, now: Instant) -> Option<(Key, Arc<Muxed>)> {
+        loop {
+            let (key, muxed) = state.queues.take_stream(id)?;
+            if !self.is_too_old(muxed.born(), now) {
+                return Some((key, muxed));
+            }
+            // The stream that was taken is none: the connection is closed behind the last of the others.
+            muxed.ends_because(Why::Expired);
+            let _ = state.queues.retire(id, key);
+            if state.queues.on_stream_end(id, key, false, now).is_some() {
+                // Under the lock, which is rare: before its slot is used.
+                muxed.close();
+                self.counters.on_closed(Why::Expired, 1);
+            }
+        }
     }
 
     fn lease(self: &Arc<Self>, origin: OriginId, held: Held) -> Lease {
@@ -157,10 +202,11 @@ impl Pool {
 
     fn put_back(self: &Arc<Self>, origin: OriginId, conn: Conn) {
         let mut state = self.lock();
-        if state.closed || self.idle_for.is_zero() || state.queues.wants_room(origin) {
+        let is_over = self.idle_for.is_zero() || self.is_too_old(conn.born, conn.idle_since);
+        if state.closed || is_over || state.queues.wants_room(origin) {
             let why = match state.closed {
                 true => Why::SessionClosed,
-                false if self.idle_for.is_zero() => Why::Expired,
+                false if is_over => Why::Expired,
                 false => Why::Evicted,
             };
             drop(state);
@@ -220,10 +266,16 @@ impl Pool {
         waiting
     }
 
-    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key) {
+    fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key, muxed: &Muxed) {
+        let now = Instant::now();
         let mut state = self.lock();
+        if self.is_too_old(muxed.born(), now) {
+            // None of those who wait gets it.
+            muxed.ends_because(Why::Expired);
+            let _ = state.queues.retire(origin, key);
+        }
         let keep = !state.closed && !self.idle_for.is_zero();
-        let over = state.queues.on_stream_end(origin, key, keep, Instant::now());
+        let over = state.queues.on_stream_end(origin, key, keep, now);
         if state.queues.stats().idle > 0 {
             self.ensure_reaper(&mut state);
         }
@@ -306,6 +358,10 @@ impl Pool {
         drop(state);
         self.counters.on_closed(Why::Evicted, unwanted.len());
         close_all(unwanted);
+    }
+
+    fn is_too_old(&self, born: Instant, now: Instant) -> bool {
+        self.max_age.is_some_and(|most| now.saturating_duration_since(born) >= most)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 //! hold in all without a search. Of an origin whose connections are shared ([`Shared`]) one waiter at a time stands
 //! in the common line, while nothing is being opened for it: the others wait for what comes of that.
 
+mod caps;
 mod grant;
 mod idle;
 mod streams;

@@ -143,6 +143,19 @@ impl<M: Clone> Shared<M> {
         }
     }
 
+    /// So many connections too many: those that carry least take no new requests, but one that does is left. How many
+    /// are on their way out now.
+    pub(super) fn retire_beyond(&mut self, count: usize) -> usize {
+        let mut going = self.carriers.iter().filter(|carrier| carrier.draining).count();
+        while going < count && self.carriers.len() - going > 1 {
+            let live = self.carriers.iter_mut().filter(|carrier| !carrier.draining);
+            let Some(carrier) = live.min_by_key(|carrier| carrier.streams) else { break };
+            carrier.draining = true;
+            going += 1;
+        }
+        going
+    }
+
     /// Takes it out whatever it carries; and whether it was idle.
     pub(super) fn remove(&mut self, key: Key) -> Option<(M, bool)> {
         let at = self.carriers.iter().position(|carrier| carrier.key == key)?;
@@ -166,6 +179,11 @@ impl<M: Clone> Shared<M> {
 
     pub(super) fn idle(&self) -> usize {
         self.carriers.iter().filter(|carrier| carrier.idle_since.is_some()).count()
+    }
+
+    #[cfg(test)]
+    pub(super) fn takes_new(&self, key: Key) -> bool {
+        self.carriers.iter().any(|carrier| carrier.key == key && !carrier.draining)
     }
 
     #[cfg(test)]

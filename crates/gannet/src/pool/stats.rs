@@ -25,7 +25,8 @@ impl PoolStats {
 #[non_exhaustive]
 pub struct HostStats {
     /// Scheme, host and port, as in `https://example.com:443`; with the proxy, if there is one on the way, or the
-    /// proxy alone where it forwards requests to any host.
+    /// proxy alone where it forwards requests to any host. Connections over https for upgrades stand apart, as in
+    /// `https://example.com:443 upgrade`, where the session offers HTTP/2.
     pub host: String,
     /// Sockets open or being opened to it.
     pub open: usize,

@@ -36,6 +36,8 @@ enum Op {
     /// Everything idle that was put back before this many steps ago expires.
     Expire(u64),
     EvictAll,
+    /// Other caps from now on.
+    Caps(usize, usize),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -48,6 +50,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => any::<Index>().prop_map(Op::CloseToNobody),
         1 => (0..20u64).prop_map(Op::Expire),
         1 => Just(Op::EvictAll),
+        1 => (1..6usize, 1..6usize).prop_map(|(max, per)| Op::Caps(max, per)),
     ];
     prop::collection::vec(op, 1..200)
 }
@@ -71,6 +74,8 @@ struct World {
     leases: Vec<Lease>,
     idle: HashMap<u64, usize>,
     waiting: Vec<(Waiter, Ticket)>,
+    /// Sockets after the last step, in all and per origin: beyond a cap that was lowered they only become fewer.
+    open: (usize, [usize; ORIGINS]),
     now: u64,
     next: u64,
 }
@@ -84,6 +89,7 @@ impl World {
             leases: Vec::new(),
             idle: HashMap::new(),
             waiting: Vec::new(),
+            open: (0, [0; ORIGINS]),
             now: 0,
             next: 0,
         }
@@ -117,6 +123,12 @@ impl World {
                 self.closed(gone);
                 assert!(self.idle.is_empty(), "an idle connection was lost");
             }
+            Op::Caps(max, per) => {
+                let gone = self.queues.set_caps(*max, *per);
+                (self.max, self.max_per_origin) = (*max, *per);
+                self.closed(gone);
+                self.serve(false);
+            }
         }
         self.check();
     }
@@ -146,6 +158,8 @@ impl World {
         }
         let lease = self.leases.swap_remove(which.index(self.leases.len()));
         let conn = (lease.conn.0, self.now);
+        let over = self.leases.len() + self.idle.len() >= self.max || self.open_at(lease.origin) >= self.max_per_origin;
+        assert_eq!(self.queues.is_over(lease.id), over, "kept beyond a cap, or closed below it");
         if !fit || self.queues.wants_room(lease.id) {
             self.queues.on_closed(lease.id);
         } else {
@@ -158,6 +172,8 @@ impl World {
     /// Hands out grants, each to the first in line who can be served by it.
     fn serve(&mut self, mut to_nobody: bool) {
         while let Some((id, grant, waiter)) = self.queues.next_grant() {
+            let evicted = self.queues.take_evicted();
+            self.closed(evicted);
             let conn = match grant {
                 Grant::Conn(conn) => Some(conn),
                 Grant::Open => None,
@@ -211,13 +227,16 @@ impl World {
         leased_out || self.open_at(origin) >= self.max_per_origin
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
         let (open, idle) = (self.leases.len() + self.idle.len(), self.idle.len());
         let stats = self.queues.stats();
         assert_eq!((stats.open, stats.idle, stats.waiting), (open, idle, self.waiting.len()));
-        assert!(open <= self.max);
+        assert!(open <= self.max || (idle == 0 && open <= self.open.0), "beyond the cap, {open} open and {idle} idle");
+        self.open.0 = open;
         for origin in 0..ORIGINS {
-            assert!(self.open_at(origin) <= self.max_per_origin);
+            let (open, idle) = (self.open_at(origin), self.idle.values().filter(|&&of| of == origin).count());
+            assert!(open <= self.max_per_origin || (idle == 0 && open <= self.open.1[origin]), "beyond its own cap");
+            self.open.1[origin] = open;
         }
         for ((_, origin), _) in &self.waiting {
             assert!(self.is_full(*origin), "someone waits while there is room");

@@ -13,7 +13,7 @@ use super::{Request, append, finished, set_missing};
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::middleware;
-use crate::multipart::Form;
+use crate::multipart::{Encoded, Form, FormError, Parts};
 use crate::response::Response;
 use crate::send::send_alone;
 use crate::session::Session;
@@ -80,6 +80,17 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
     }
 
+    /// Asks the server to switch to another protocol on this connection: `websocket`, or several by commas. The
+    /// response then has the status 101 and [`crate::Response::upgrade`] hands the connection out; any other status is
+    /// the server's way to decline (RFC 9110 §7.8). Over https it is asked on a connection that offers HTTP/1.1 alone,
+    /// which `connections.max_per_host` counts apart. A proxy that is sent http requests itself has to know of it.
+    pub fn upgrade(self, protocol: &str) -> Self {
+        self.change(|request| {
+            append(&mut request.headers, "connection", b"upgrade", false)?;
+            append(&mut request.headers, "upgrade", protocol.as_bytes(), false)
+        })
+    }
+
     /// The body as it is; no content type is added.
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.change(|request| {
@@ -115,12 +126,12 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
 
     /// A `multipart/form-data` body; its files are read while they are sent.
     pub fn multipart(self, form: Form) -> Self {
-        self.change(|request| {
-            let form = form.encode().map_err(|error| Error::request("multipart form").with_source(error))?;
-            set_missing(&mut request.headers, "content-type", &form.content_type)?;
-            request.body = Body::multipart(form);
-            Ok(())
-        })
+        self.encoded(form.encode())
+    }
+
+    /// A multipart body that is no form: `multipart/mixed`, `multipart/related`; its files are read while they are sent.
+    pub fn parts(self, parts: Parts) -> Self {
+        self.encoded(parts.encode())
     }
 
     /// The finished request, unsent.
@@ -129,6 +140,15 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
     /// What was wrong with any of the parts.
     pub fn build(self) -> Result<Request> {
         finished(self.request)
+    }
+
+    fn encoded(self, encoded: Result<Encoded, FormError>) -> Self {
+        self.change(|request| {
+            let encoded = encoded.map_err(|error| Error::request("multipart body").with_source(error))?;
+            set_missing(&mut request.headers, "content-type", &encoded.content_type)?;
+            request.body = Body::multipart(encoded);
+            Ok(())
+        })
     }
 
     pub(super) fn change(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> Self {
@@ -147,14 +167,17 @@ impl RequestBuilder {
     /// it was using and leaks nothing.
     ///
     /// # Errors
-    /// Everything but a status: a 404 is a response; see [`Response::error_for_status`].
+    /// Everything but a status: a 404 is a response, unless the session or the request says otherwise; see
+    /// [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
         let RequestBuilder { session, request } = self;
         let (session, request) = (&session.inner, finished(request)?);
+        let raises = request.raises(&session.options);
         // Boxed where middlewares stand around it: all others would carry their room.
-        match middleware::chain_of(session, &request) {
-            None => send_alone(session, request, None).await,
-            Some(chain) => middleware::send_through(session, chain, request).await,
-        }
+        let response = match middleware::chain_of(session, &request) {
+            None => send_alone(session, request, None).await?,
+            Some(chain) => middleware::send_through(session, chain, request).await?,
+        };
+        if raises { response.error_for_status() } else { Ok(response) }
     }
 }

@@ -13,6 +13,7 @@ use super::{RequestBuilder, Transfer};
 use crate::hooks::Hooks;
 use crate::middleware::Middleware;
 use crate::proxy::OwnProxy;
+use crate::redirect_rule::{RedirectAction, RedirectRule, RedirectStep};
 use crate::session::Session;
 use crate::trace::RequestTrace;
 
@@ -23,6 +24,8 @@ pub(crate) struct Own {
     pub(crate) redirects: Option<RedirectPolicy>,
     pub(crate) decode: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    /// Whether a bad status is an error by itself.
+    pub(crate) raises: Option<bool>,
     pub(crate) proxy: Option<OwnProxy>,
     /// Boxed: rare.
     pub(crate) credentials: Option<Box<Credentials>>,
@@ -69,6 +72,12 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
+    /// Asks this function before a redirect of this request is followed, in place of the session's
+    /// ([`crate::SessionBuilder::redirect_policy`]).
+    pub fn redirect_policy(self, policy: impl Fn(&RedirectStep<'_>) -> RedirectAction + Send + Sync + 'static) -> Self {
+        self.change_hooks(|hooks| hooks.redirect = Some(RedirectRule::new(policy)))
+    }
+
     /// Whether content codings are offered and decoded, in place of the session's `decode.enabled`.
     pub fn decode(self, enabled: bool) -> Self {
         self.change(|request| {
@@ -83,6 +92,22 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
             request.own.max_body = Some(bytes);
             Ok(())
         })
+    }
+
+    /// Whether a status of 400 or more is an error by itself, as [`crate::Response::error_for_status`] makes it, in
+    /// place of the session's `response.error_for_status`. In a bulk run it has no meaning: there a bad status is told
+    /// with the row.
+    pub fn error_for_status(self, on: bool) -> Self {
+        self.change(|request| {
+            request.own.raises = Some(on);
+            Ok(())
+        })
+    }
+
+    /// Leaves out a field that the session would add by itself: one of its `headers`, or accept, accept-encoding,
+    /// user-agent. A field of this name that the request sets itself is sent.
+    pub fn without_header(self, name: &str) -> Self {
+        self.change_hooks(|hooks| hooks.without.push(name.to_owned()))
     }
 
     /// The proxy of this request and of every redirect it is led by, in place of the session's `proxy` and its

@@ -53,9 +53,8 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change_transfer(|transfer| transfer.expect = Some(wait))
     }
 
-    /// Tells this function how far the body is on its way out, each time that some of it has gone: bytes handed to
-    /// the system, those of chunks' heads included where the length is not known; with [`RequestBuilder::compress`]
-    /// bytes compressed so far. It begins anew when the body is sent again. It is called while the request is driven,
+    /// Tells this function how far the body is on its way out, each time that some of it has gone: bytes of the body
+    /// handed to the system, without the framing of chunks; with [`RequestBuilder::compress`] bytes compressed so far. It begins anew when the body is sent again. It is called while the request is driven,
     /// and should return at once.
     pub fn on_upload(self, tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.change_transfer(|transfer| transfer.on_upload = Some(OnProgress::new(tell)))

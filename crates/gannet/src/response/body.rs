@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::timings::Marks;
 use crate::trace::{Event, Tracer};
+use crate::upgrade::Switched;
 
 /// A body on its way in.
 pub(crate) struct ResponseBody {
@@ -88,6 +89,21 @@ impl ResponseBody {
             body.exchange = Some(Box::new(exchange));
         }
         body
+    }
+
+    /// No body: behind a 101 the connection is another protocol's, and kept for who takes it.
+    pub(crate) fn switched(exchange: Exchange) -> Self {
+        ResponseBody { length: None, exchange: Some(Box::new(exchange)), ..ResponseBody::local(Vec::new()) }
+    }
+
+    /// The connection behind a 101, once.
+    pub(crate) fn switch(&mut self) -> Option<Switched> {
+        self.exchange.take()?.switch()
+    }
+
+    /// The exchange is over, and this was noted of it.
+    pub(crate) fn end_with(&mut self, marks: Marks) {
+        self.marks = marks;
     }
 
     /// A body that is whole, and came from nowhere.

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use gannet_core::field::MediaType;
 use gannet_core::{ErrorKind, Phase};
 use serde::de::DeserializeOwned;
 
@@ -40,6 +41,27 @@ impl Response {
         Ok(charset::text(Vec::from(bytes), self.headers.get("content-type")).text)
     }
 
+    /// As [`Response::text`], with this charset in place of UTF-8 where Content-Type names none, or none that is known.
+    ///
+    /// # Errors
+    /// As [`Response::bytes`]; kind `request` for a charset that is not known (WHATWG Encoding §4.2).
+    pub async fn text_with_charset(mut self, otherwise: &str) -> Result<String> {
+        let otherwise = self.charset_named(otherwise)?;
+        let bytes = self.read_all().await?;
+        Ok(charset::text_or(Vec::from(bytes), self.headers.get("content-type"), otherwise).text)
+    }
+
+    /// The whole body as text in this charset, whatever Content-Type or a byte order mark of another charset say. What
+    /// does not decode becomes U+FFFD.
+    ///
+    /// # Errors
+    /// As [`Response::text_with_charset`].
+    pub async fn text_as(mut self, charset: &str) -> Result<String> {
+        let charset = self.charset_named(charset)?;
+        let bytes = self.read_all().await?;
+        Ok(charset::text_as(&bytes, charset))
+    }
+
     /// As [`Response::text`], but what does not decode is an error.
     ///
     /// # Errors
@@ -61,6 +83,21 @@ impl Response {
                 Error::new(ErrorKind::Decode, Phase::Decode, "the body is not the JSON expected").with_source(error),
             )
         })
+    }
+
+    /// As [`Response::json`], where Content-Type says that it is JSON: `application/json`, `text/json`, or a type that
+    /// ends in `+json`. A page of HTML in its place is then told by its type, and not read.
+    ///
+    /// # Errors
+    /// As [`Response::json`]; kind `decode` for another content type, or none.
+    pub async fn json_strict<T: DeserializeOwned>(self) -> Result<T> {
+        let media = self.content_type();
+        if media.as_ref().is_some_and(MediaType::is_json) {
+            return self.json().await;
+        }
+        let is = media.map_or_else(|| "missing".to_owned(), |media| media.essence);
+        let message = format!("the body is not announced as JSON: its content type is {is}");
+        Err(self.told(Error::new(ErrorKind::Decode, Phase::Decode, message)))
     }
 
     /// The next piece of the body, decoded: what is at hand, some 64 KiB of it at the most. `None` at its end. Dropping
@@ -142,7 +179,11 @@ impl Response {
         Ok(Bytes::from(out))
     }
 
-    pub(super) fn told(&self, error: Error) -> Error {
+    fn charset_named(&self, label: &str) -> Result<&'static encoding_rs::Encoding> {
+        charset::named(label).ok_or_else(|| self.told(Error::request(format!("not a charset: {label:?}"))))
+    }
+
+    pub(crate) fn told(&self, error: Error) -> Error {
         error.with_url(&self.url).with_elapsed(self.started.elapsed())
     }
 }

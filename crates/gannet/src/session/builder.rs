@@ -8,7 +8,7 @@ use gannet_core::cookie::Jar;
 use gannet_core::{ErrorKind, Headers, Phase};
 use url::Url;
 
-use super::{Common, Inner, Session};
+use super::{Common, ConnectionLimits, Inner, Session};
 use crate::auth::Keys;
 use crate::connect::Connector;
 use crate::error::{Error, Result};
@@ -16,6 +16,7 @@ use crate::middleware::Middleware;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::proxy;
+use crate::redirect_rule::{RedirectAction, RedirectRule, RedirectStep};
 use crate::request::{append, check_url};
 use crate::resolve::Resolve;
 use crate::trace::Trace;
@@ -30,11 +31,12 @@ pub struct SessionBuilder {
     traces: Vec<Arc<dyn Trace>>,
     middlewares: Vec<Arc<dyn Middleware>>,
     resolver: Option<Arc<dyn Resolve>>,
+    redirect_rule: Option<RedirectRule>,
 }
 
 impl SessionBuilder {
     pub(super) fn new(options: Options) -> Self {
-        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new(), resolver: None }
+        SessionBuilder { options, traces: Vec::new(), middlewares: Vec::new(), resolver: None, redirect_rule: None }
     }
 
     /// Looks names up by this, in place of the system's resolver. Called again, it replaces the one before.
@@ -56,12 +58,38 @@ impl SessionBuilder {
         self
     }
 
+    /// Asks this function before a redirect is followed: it can follow, stop (the redirect is the response), or refuse
+    /// with an error. `redirects` of the options comes first: what that does not follow is not asked about, and its
+    /// `max` holds. Credentials stay behind at another origin whatever the function says. Called within the request,
+    /// so it should return at once. Called again, it replaces the one before.
+    ///
+    /// ```
+    /// use gannet::{Options, RedirectAction, Session};
+    ///
+    /// # fn main() -> gannet::Result<()> {
+    /// let at_home = |host: Option<&str>| host.is_some_and(|host| host.ends_with(".example.com"));
+    /// let session = Session::builder(Options::default())
+    ///     .redirect_policy(move |step| match at_home(step.to.host_str()) {
+    ///         true => RedirectAction::Follow,
+    ///         false => RedirectAction::refuse("it leads out of our house"),
+    ///     })
+    ///     .build()?;
+    /// # let _ = session; Ok(()) }
+    /// ```
+    pub fn redirect_policy(
+        mut self,
+        policy: impl Fn(&RedirectStep<'_>) -> RedirectAction + Send + Sync + 'static,
+    ) -> Self {
+        self.redirect_rule = Some(RedirectRule::new(policy));
+        self
+    }
+
     /// The session. Opens nothing yet.
     ///
     /// # Errors
     /// As [`Session::new`].
     pub fn build(self) -> Result<Session> {
-        let SessionBuilder { options, traces, middlewares, resolver } = self;
+        let SessionBuilder { options, traces, middlewares, resolver, redirect_rule } = self;
         let middlewares = (!middlewares.is_empty()).then(|| middlewares.into());
         let base = options.base_url.as_deref().map(parse_base).transpose()?;
         let defaults = with_usual_fields(&options)?;
@@ -69,12 +97,13 @@ impl SessionBuilder {
         for (name, value) in defaults.iter() {
             default_block.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        let connections = &options.connections;
-        let pool = Pool::new(connections.max, connections.max_per_host, connections.idle);
+        let pool = Pool::new(ConnectionLimits::of(&options.connections), &options.connections);
         let connector = Connector::new(&options, resolver)?;
         let keys = Keys::new(&options.auth, base.as_ref())?;
         let mut jar = Jar::new();
         jar.trust_loopback(options.cookies.secure_loopback);
+        let trusted = jar.trust_hosts(options.cookies.secure_hosts.iter().map(String::as_str));
+        trusted.map_err(|host| Error::request(format!("cookies.secure_hosts: {host:?} is no host")))?;
         let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
         let http2_defaults = OnceLock::new();
@@ -87,6 +116,7 @@ impl SessionBuilder {
             http2_defaults,
             traces,
             middlewares,
+            redirect_rule,
             base,
             keys,
             jar,
@@ -118,7 +148,8 @@ fn with_usual_fields(options: &Options) -> Result<Headers> {
         usual.push(("accept-encoding", ACCEPT_ENCODING));
     }
     for (name, value) in usual {
-        if !headers.contains(name) {
+        let is_left_out = options.without_headers.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if !is_left_out && !headers.contains(name) {
             append(&mut headers, name, value.as_bytes(), false)?;
         }
     }

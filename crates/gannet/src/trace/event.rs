@@ -10,6 +10,7 @@ use gannet_core::headers::is_credential;
 use http::{Method, StatusCode};
 use url::Url;
 
+use crate::connect::TlsInfo;
 use crate::error::Error;
 use crate::redact::RedactedUrl;
 use crate::timings::Timings;
@@ -64,6 +65,8 @@ pub enum Event<'a> {
     TlsEnd {
         /// How long it took.
         took: Duration,
+        /// What was agreed on.
+        tls: Option<&'a TlsInfo>,
     },
     /// A kept connection carries the request: no lookup, no connect.
     Reused {
@@ -148,6 +151,8 @@ pub enum RetryReason {
     StaleConnection,
     /// The server did not look at it: it refused the stream, or closes the connection (RFC 9113 §8.7).
     Unprocessed,
+    /// The server does not answer for this origin on the kept connection that the request came by (RFC 9110 §15.5.20).
+    Misdirected,
     /// The server asked who sends this, and is told (RFC 7616).
     Challenge,
 }

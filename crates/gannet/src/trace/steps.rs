@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Event, Tracer};
+use crate::connect::TlsInfo;
 use crate::timings::Opened;
 
 /// Told by the connector where it stands. One clock reading per step.
@@ -53,10 +54,11 @@ impl Steps {
         self.tell(&Event::TlsStart);
     }
 
-    pub(crate) fn on_secured(&mut self) {
+    pub(crate) fn on_secured(&mut self, secured: Option<TlsInfo>) {
         let took = self.took();
         self.opened.tls = Some(took);
-        self.tell(&Event::TlsEnd { took });
+        self.opened.secured = secured;
+        self.tell(&Event::TlsEnd { took, tls: self.opened.secured.as_ref() });
     }
 
     /// What is kept with the connection.

@@ -154,3 +154,14 @@ fn socks_4a_asks_once() {
     }
     assert_eq!(played(handshake(v4, "10.1.2.3", None).unwrap(), &[(address, b"HT")], 1), Err(TunnelError::NotAProxy));
 }
+
+#[test]
+fn socks_4_is_told_addresses_of_ipv4_alone() {
+    let v4 = ProxyScheme::Socks4;
+    let granted: &[u8] = &[0, 90, 0, 0, 0, 0, 0, 0];
+    let address: &[u8] = &[4, 1, 1, 0xbb, 10, 1, 2, 3, 0];
+    assert_eq!(played(handshake(v4, "10.1.2.3", None).unwrap(), &[(address, granted)], 1), Ok(true));
+    for host in ["a.test", "2001:db8::1"] {
+        assert_eq!(handshake(v4, host, None).unwrap_err(), TunnelError::Target, "{host}");
+    }
+}

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use super::drive::{Done, Read, read};
 use super::oracle::{Seen, ask};
 
-const GET: RequestKind = RequestKind { head: false };
+const GET: RequestKind = RequestKind { head: false, upgrade: false };
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
@@ -58,11 +58,11 @@ proptest! {
     #[test]
     fn garbage_reads_the_same_in_any_pieces(
         raw in garbage(),
-        head in any::<bool>(),
+        (head, upgrade) in any::<(bool, bool)>(),
         max_bytes in prop_oneof![Just(64usize << 10), 20usize..200],
         cuts in vec(1usize..9, 0..60),
     ) {
-        let (request, limits) = (RequestKind { head }, HeadLimits { max_bytes, max_fields: 4 });
+        let (request, limits) = (RequestKind { head, upgrade }, HeadLimits { max_bytes, max_fields: 4 });
         let whole = read(request, limits, [&raw[..]], true);
         prop_assert_eq!(&read(request, limits, pieces(&raw, &cuts), true), &whole);
         prop_assert_eq!(&read(request, limits, raw.chunks(1), true), &whole);
@@ -112,7 +112,9 @@ impl Response {
             }
             Body::OwnChunks(chunks) => {
                 raw.extend(b"Transfer-Encoding: chunked\r\n\r\n");
-                chunks.iter().for_each(|data| write_chunk(&mut raw, data));
+                for data in chunks {
+                    write_chunk(&mut raw, data);
+                }
                 write_last_chunk(&mut raw);
             }
         }

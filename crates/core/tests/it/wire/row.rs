@@ -69,7 +69,7 @@ pub(super) fn refused(name: &'static str, raw: impl Into<Vec<u8>>, error: Protoc
 }
 
 fn row(name: &'static str, raw: Vec<u8>, expect: Expect) -> Row {
-    let (request, limits) = (RequestKind { head: false }, HeadLimits::default());
+    let (request, limits) = (RequestKind::default(), HeadLimits::default());
     Row { name, request, limits, raw, closes: false, expect, hyper: Hyper::Agrees }
 }
 
@@ -77,6 +77,12 @@ impl Row {
     /// The request was a HEAD.
     pub(super) fn head(mut self) -> Self {
         self.request.head = true;
+        self
+    }
+
+    /// The request asked for another protocol.
+    pub(super) fn upgrade(mut self) -> Self {
+        self.request.upgrade = true;
         self
     }
 

@@ -1,4 +1,4 @@
-//! A run seen from outside: stopped or aborted, looked at. What is asked is written down and the coordinator woken, which
+//! A run seen from outside: stopped or aborted, looked at, its limits changed. What is asked is written down and the coordinator woken, which
 //! then does it; an abort stands above a stop and is never taken back.
 
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,9 @@ use std::task::Wake;
 use gannet_core::ErrorKind;
 use tokio::sync::Notify;
 
-use crate::bulk::Learnt;
+use crate::bulk::{Learnt, Limits};
 
-/// Stops a run and looks at it, from anywhere.
+/// Stops a run, looks at it and changes its limits, from anywhere.
 #[derive(Clone)]
 pub struct Control {
     pub(super) run: Arc<dyn Controlled>,
@@ -58,6 +58,19 @@ impl Control {
         self.run.learnt()
     }
 
+    /// The limits that hold now.
+    pub fn limits(&self) -> Limits {
+        self.run.limits()
+    }
+
+    /// Other limits from now on: `limits.concurrency`, `limits.per_host`, `limits.rate`. Raised, they let rows start at
+    /// once; lowered, requests under way go on, and none starts before enough of them have ended. What is learnt of hosts
+    /// holds below them as before. Sockets are the session's to bound
+    /// ([`Session::set_connection_limits`](crate::Session::set_connection_limits)).
+    pub fn set_limits(&self, limits: Limits) {
+        self.run.set_limits(limits);
+    }
+
     /// The figures of this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.run.snapshot()
@@ -69,6 +82,8 @@ pub(super) trait Controlled: Send + Sync {
     fn ask(&self, what: Asked);
     fn snapshot(&self) -> Snapshot;
     fn learnt(&self) -> Vec<(String, Learnt)>;
+    fn limits(&self) -> Limits;
+    fn set_limits(&self, limits: Limits);
 }
 
 /// Wakes the coordinator.

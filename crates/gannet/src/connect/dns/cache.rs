@@ -73,6 +73,12 @@ impl<F> Cache<F> {
         }
     }
 
+    /// Forgets every answer; lookups under way go on.
+    pub(super) fn clear(&mut self) {
+        self.names.retain(|_, entry| matches!(entry, Entry::Flying(_)));
+        self.by_age.clear();
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.names.len()

@@ -34,8 +34,12 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         None
     }
 
-    /// Whether the next in line needs the slot of a connection of this origin for another origin.
+    /// Whether a connection of this origin must not be kept: the next in line needs its slot for another origin, or there
+    /// are more than there may be.
     pub(in crate::pool) fn wants_room(&self, id: OriginId) -> bool {
+        if self.is_over(id) {
+            return true;
+        }
         let own = self.origins[id as usize].line.first_key_value().map(|(&seq, _)| seq);
         let Some((&seq, &(origin, _))) = self.common.first_key_value() else { return false };
         origin != id && own.is_none_or(|own| seq < own)
@@ -54,7 +58,8 @@ impl<C, W, M: Clone> Queues<C, W, M> {
             };
         }
         if self.open >= self.max {
-            // Idle ones beside a waiter: it waited for a connection that then could not be shared.
+            // Idle ones beside a waiter: it waited for a connection that then could not be shared, or its origin's cap
+            // was raised.
             let head = self.common.first_key_value();
             let evicted = head.is_some().then(|| self.evict()).flatten()?;
             self.evicted.push(evicted);

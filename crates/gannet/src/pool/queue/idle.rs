@@ -54,13 +54,18 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         }
         let idle = |origin: &Origin<C, W, M>| origin.idle.len() + origin.shared.idle();
         let (id, _) = self.origins.iter().enumerate().max_by_key(|(_, origin)| idle(origin))?;
-        let origin = &mut self.origins[id];
+        self.evict_from(id as OriginId)
+    }
+
+    /// The oldest idle connection of this origin.
+    pub(super) fn evict_from(&mut self, id: OriginId) -> Option<Closed<C, M>> {
+        let origin = &mut self.origins[id as usize];
         let gone = match origin.idle.is_empty() {
             false => Closed::Conn(origin.idle.remove(0)),
             true => Closed::Shared(origin.shared.evict()?),
         };
         self.idle -= 1;
-        self.on_closed(id as OriginId);
+        self.on_closed(id);
         Some(gone)
     }
 

@@ -149,6 +149,11 @@ impl<C, W, M: Clone> Queues<C, W, M> {
     }
 
     #[cfg(test)]
+    pub(in crate::pool) fn takes_new(&self, id: OriginId, key: Key) -> bool {
+        self.origins[id as usize].shared.takes_new(key)
+    }
+
+    #[cfg(test)]
     pub(in crate::pool) fn knows(&self, id: OriginId, key: Key) -> bool {
         self.origins[id as usize].shared.knows(key)
     }

@@ -25,6 +25,8 @@ enum Op {
     /// The next grant reaches nobody.
     ToNobody,
     Expire(u64),
+    /// Other caps from now on.
+    Caps(usize, usize),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -39,6 +41,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => any::<Index>().prop_map(Op::Leave),
         1 => Just(Op::ToNobody),
         1 => (0..20u64).prop_map(Op::Expire),
+        1 => (1..6usize, 1..6usize).prop_map(|(max, per)| Op::Caps(max, per)),
     ];
     prop::collection::vec(op, 1..200)
 }
@@ -67,6 +70,8 @@ struct World {
     idle: BTreeMap<u64, usize>,
     carriers: BTreeMap<Key, Carrier>,
     waiting: Vec<(u64, usize, Ticket)>,
+    /// Sockets after the last step, in all and per origin: beyond a cap that was lowered they only become fewer.
+    open: (usize, [usize; ORIGINS]),
     now: u64,
     next: u64,
     to_nobody: bool,
@@ -82,6 +87,7 @@ impl World {
             idle: BTreeMap::new(),
             carriers: BTreeMap::new(),
             waiting: Vec::new(),
+            open: (0, [0; ORIGINS]),
             now: 0,
             next: 0,
             to_nobody: false,
@@ -137,9 +143,26 @@ impl World {
                 let (gone, _) = self.queues.expire(until, |_| until);
                 self.closed(gone);
             }
+            Op::Caps(max, per) => self.set_caps(max, per),
         }
         self.serve();
         self.check();
+    }
+
+    /// What carries requests goes on, and each origin keeps one connection for new ones.
+    fn set_caps(&mut self, max: usize, per: usize) {
+        let usable = |world: &World, origin: usize| {
+            let mut own = world.carriers.iter().filter(|(_, carrier)| carrier.origin == origin && !carrier.going);
+            own.any(|(key, _)| world.streams(*key) > 0)
+        };
+        let before: Vec<usize> = (0..ORIGINS).filter(|&origin| usable(self, origin)).collect();
+        let gone = self.queues.set_caps(max, per);
+        (self.max, self.per) = (max, per);
+        self.closed(gone);
+        for (key, carrier) in &mut self.carriers {
+            carrier.going |= !self.queues.takes_new(carrier.id, *key);
+        }
+        assert!(before.iter().all(|&origin| usable(self, origin)), "an origin has no connection any more");
     }
 
     /// One of the requests that hold such a thing.
@@ -278,9 +301,12 @@ impl World {
         let idle = self.idle.len() + self.carriers.keys().filter(|key| self.streams(**key) == 0).count();
         let stats = self.queues.stats();
         assert_eq!((stats.open, stats.idle, stats.waiting), (open, idle, self.waiting.len()));
-        assert!(open <= self.max);
+        assert!(open <= self.max || (idle == 0 && open <= self.open.0), "beyond the cap, {open} open and {idle} idle");
+        self.open.0 = open;
         for origin in 0..ORIGINS {
-            assert!(self.open_at(origin) <= self.per);
+            let at = self.open_at(origin);
+            assert!(at <= self.per || at <= self.open.1[origin], "beyond its own cap");
+            self.open.1[origin] = at;
             if !self.waiting.iter().any(|(_, of, _)| *of == origin) {
                 continue;
             }

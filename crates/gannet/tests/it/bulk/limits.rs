@@ -3,7 +3,9 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
-use gannet::bulk::{BulkOptions, Outcome};
+use gannet::bulk::sink::CollectSink;
+use gannet::bulk::source::{ListSource, Target};
+use gannet::bulk::{BulkOptions, Limits, Outcome, PolitenessOptions, Run};
 use gannet_origin::Origin;
 
 use super::{assert_in_order, quick, session};
@@ -119,4 +121,50 @@ async fn a_rate_that_is_not_known_is_found_with_few_refusals_and_kept_from_then_
     assert!(limited.refused <= 25, "{} of 500 were refused", limited.refused);
     assert_eq!(limited.early_after_grace, 0);
     assert!(started.elapsed().as_secs_f64() < 12.0, "{:?}", started.elapsed());
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect("what was waited for never came");
+}
+
+#[tokio::test]
+async fn limits_are_changed_while_a_run_is_under_way_and_hold_as_the_server_counts() {
+    const ROWS: u64 = 2000;
+    let origin = Arc::new(Origin::start().await.unwrap());
+    let targets = (0..ROWS).map(|n| Target::from(origin.url(&format!("/items/{n}?delay=0.003")))).collect();
+    let caps = |concurrency: usize, rate: Option<&str>| Limits {
+        concurrency,
+        per_host: None,
+        rate: rate.map(|rate| rate.parse().unwrap()),
+    };
+    let mut options = BulkOptions { polite: PolitenessOptions::off(), ..quick() };
+    options.limits = caps(2, None);
+    let run = Run::new(&session(), ListSource::new(None, targets), CollectSink::new(), options);
+    let control = run.control();
+    let running = tokio::spawn(run.drive());
+    let done = || control.snapshot().done;
+    until(|| done() >= 20).await;
+    assert_eq!((control.limits(), origin.stats().max_in_flight), (caps(2, None), 2));
+    for concurrency in [8, 1, 5] {
+        control.set_limits(caps(concurrency, None));
+        until(|| control.snapshot().in_flight <= concurrency).await;
+        origin.reset_stats();
+        let before = done();
+        until(|| done() >= before + 200).await;
+        assert_eq!(origin.stats().max_in_flight, concurrency as u64);
+    }
+    // One start an hour: nothing more comes.
+    control.set_limits(caps(5, Some("1/h")));
+    until(|| control.snapshot().in_flight == 0).await;
+    let before = done();
+    assert!(before < ROWS && control.snapshot().limited_by.starts_with("--rate: "), "{:?}", control.snapshot());
+    control.set_limits(caps(64, None));
+    let outcomes = running.await.unwrap().sink.into_outcomes();
+    assert_in_order(&outcomes);
+    assert!(outcomes.len() as u64 == ROWS && outcomes.iter().all(Outcome::is_ok));
 }

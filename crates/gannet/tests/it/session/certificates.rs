@@ -200,3 +200,30 @@ async fn what_cannot_be_used_is_an_error_of_the_session() {
         assert_eq!(Session::new(options).unwrap_err().kind(), ErrorKind::Request, "{number}");
     }
 }
+
+#[tokio::test]
+async fn a_response_tells_how_its_connection_is_secured() {
+    let identity = loopback();
+    for (tls12, version) in [(false, TlsVersion::V1_3), (true, TlsVersion::V1_2)] {
+        let server = if tls12 { identity.speaking_only_tls12().unwrap() } else { identity.clone() };
+        let origin = https(&server).await;
+        let session = trusting(&identity, |options| options.connections.idle = Duration::ZERO);
+        for resumed in [false, true] {
+            let response = session.get(origin.https_url("/items/1")).send().await.unwrap();
+            let tls = response.tls().unwrap();
+            assert_eq!((tls.version(), tls.alpn(), tls.is_resumed()), (version, Some("h2"), resumed));
+            assert!(tls.cipher().starts_with("TLS_") && tls.cipher().contains("_SHA"), "{tls:?}");
+            let own = &tls.certificates()[0];
+            let key = identity.public_key();
+            assert!(own.windows(key.len()).any(|window| window == key), "not the server's certificate");
+            response.bytes().await.unwrap();
+        }
+        let http1 = trusting(&identity, |options| options.http.version = HttpVersion::Http1);
+        for _ in 0..2 {
+            let response = http1.get(origin.https_url("/items/1")).send().await.unwrap();
+            assert_eq!(response.tls().unwrap().alpn(), Some("http/1.1"), "of a kept connection too");
+            response.bytes().await.unwrap();
+        }
+        assert!(session.get(origin.url("/items/1")).send().await.unwrap().tls().is_none());
+    }
+}

@@ -162,3 +162,17 @@ async fn loopback_can_be_trusted_with_secure_cookies() {
         assert_eq!(json(session.get(origin.url("/cookies")).send().await).await["cookies"], expected);
     }
 }
+
+#[tokio::test]
+async fn hosts_that_are_named_are_trusted_with_secure_cookies() {
+    let origin = origin().await;
+    let url = origin.url("/response-headers?set-cookie=__Host-a=1;%20Secure;%20Path=/");
+    for (host, expected) in [("127.0.0.2", json!({})), ("127.0.0.1", json!({"__Host-a": "1"}))] {
+        let session = super::session(|options| options.cookies.secure_hosts = vec![host.to_owned()]);
+        session.get(&url).send().await.unwrap();
+        assert_eq!(json(session.get(origin.url("/cookies")).send().await).await["cookies"], expected);
+    }
+    let mut options = gannet::Options::default();
+    options.cookies.secure_hosts = vec!["no host".to_owned()];
+    assert_eq!(Session::new(options).unwrap_err().kind(), gannet::ErrorKind::Request);
+}

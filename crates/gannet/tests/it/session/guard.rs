@@ -160,11 +160,13 @@ async fn item_31_proxies_lead_nowhere_else() {
         }
     }
     assert_eq!(proxy.connections(), 0, "those that look names up themselves are not asked");
-    let given_addresses = through("socks5");
-    assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
-    assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, "socks5");
-    let named = format!("http://localhost:{}/items/1", origin.addr().port());
-    assert_denied(in_time(given_addresses.get(&named).send()).await, "socks5, by name");
+    for scheme in ["socks4", "socks5"] {
+        let given_addresses = through(scheme);
+        assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
+        assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, scheme);
+        let named = format!("http://localhost:{}/items/1", origin.addr().port());
+        assert_denied(in_time(given_addresses.get(&named).send()).await, "by name");
+    }
     let elsewhere = origin
         .stats()
         .hosts

@@ -21,6 +21,7 @@ mod guard;
 mod hickory;
 mod http2;
 mod middlewares;
+mod parts;
 mod pool;
 mod proxies;
 mod redirects;
@@ -33,6 +34,7 @@ mod timings;
 mod tls;
 mod tracing;
 mod transfers;
+mod upgrades;
 mod uploads;
 
 use std::future::{Future, poll_fn};

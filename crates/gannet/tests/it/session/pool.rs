@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use gannet::{ErrorKind, Session};
+use gannet::{ConnectionLimits, ErrorKind, Session};
 use tokio::sync::{Barrier, Notify};
 
 use super::*;
@@ -261,4 +261,116 @@ async fn dropping_the_last_clone_closes_idle_connections_and_no_body() {
     until(|| origin.stats().connections == 1).await;
     assert_eq!(body.bytes().await.unwrap().len(), 3_000_000);
     until(|| origin.stats().connections == 0).await;
+}
+
+fn limits(max: usize, max_per_host: Option<usize>) -> ConnectionLimits {
+    ConnectionLimits { max, max_per_host }
+}
+
+#[tokio::test]
+async fn caps_can_be_changed_between_requests_and_hold_as_the_server_counts_them() {
+    let origin = origin().await;
+    let session = Session::default();
+    assert_eq!(session.connection_limits(), limits(512, None));
+    for (caps, most) in [(limits(4, None), 4), (limits(2, None), 2), (limits(9, Some(3)), 3), (limits(9, Some(6)), 6)] {
+        session.set_connection_limits(caps);
+        assert_eq!(session.connection_limits(), caps);
+        let kept = session.pool_stats();
+        assert!(kept.open <= most && kept.open == kept.idle, "{kept:?} is more than {caps:?} allow");
+        until(|| origin.stats().connections == kept.open as u64).await;
+        origin.reset_stats();
+        let requests = (0..40).map(|id| {
+            let request = session.get(origin.url(&format!("/items/{id}?delay=0.002")));
+            async move { request.send().await.unwrap().bytes().await.unwrap() }
+        });
+        in_time(join_all(requests)).await;
+        assert_eq!(origin.stats().max_in_flight, most as u64, "{caps:?}");
+        assert_eq!(session.pool_stats(), pool(most, most, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_raised_cap_serves_who_waits_at_once_and_a_lowered_one_disturbs_nobody() {
+    let go = Arc::new(Notify::new());
+    let script = || Script::new().expect_head().wait_for(&go).send(OK).expect_head().send(OK).hang();
+    let server = serve([script(), script(), script(), script()]).await;
+    let session = session(|options| options.connections.max = 1);
+    let mut requests: Vec<_> = (0..4)
+        .map(|number| {
+            let request = session.get(server.url(&format!("/{number}")));
+            Box::pin(async move { request.send().await.unwrap().text().await.unwrap() })
+        })
+        .collect();
+    for request in &mut requests {
+        assert!(poll_once(request).await.is_none());
+    }
+    assert_eq!(session.pool_stats(), pool(1, 0, 3));
+    session.set_connection_limits(limits(4, None));
+    assert_eq!(session.pool_stats(), pool(4, 0, 0));
+    for request in &mut requests {
+        assert!(poll_once(request).await.is_none());
+    }
+    in_time(server.wait_for_connections(4)).await;
+    session.set_connection_limits(limits(4, Some(2)));
+    assert_eq!(session.pool_stats(), pool(4, 0, 0), "what is under way goes on");
+    for left in [3, 2, 2, 2] {
+        go.notify_one();
+        let (body, _, others) = in_time(futures_util::future::select_all(requests)).await;
+        requests = others;
+        assert_eq!((body.as_str(), session.pool_stats().open), ("ok", left));
+    }
+    assert_eq!(session.pool_stats(), pool(2, 2, 0));
+    assert_eq!(session.pool_counters().closed.evicted, 2);
+}
+
+/// Time stands still but for this leap.
+async fn later(wait: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(wait).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn no_request_begins_on_a_connection_beyond_its_age_and_none_is_cut_off_by_it() {
+    let origin = origin().await;
+    let aged = |change: fn(&mut Options)| {
+        session(move |options| {
+            options.connections.max_age = Some(Duration::from_secs(10));
+            options.connections.idle = Duration::from_secs(3600);
+            change(options);
+        })
+    };
+    let versions: [fn(&mut Options); 2] =
+        [|_| {}, |options| options.http.version = gannet::HttpVersion::Http2PriorKnowledge];
+    for version in versions {
+        origin.reset_stats();
+        let session = aged(version);
+        let get = || async { session.get(origin.url("/bytes/300000?seed=1")).send().await.unwrap() };
+        get().await.bytes().await.unwrap();
+        later(Duration::from_secs(9)).await;
+        let under_way = get().await;
+        later(Duration::from_secs(2)).await;
+        let second = get().await;
+        assert_eq!(under_way.bytes().await.unwrap(), gannet_origin::payload(1, 300_000));
+        second.bytes().await.unwrap();
+        get().await.bytes().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(1, 1, 0));
+        let counters = session.pool_counters();
+        assert_eq!((counters.opened, counters.reused), (2, 2));
+        later(Duration::from_secs(20)).await;
+        get().await.bytes().await.unwrap();
+        let counters = session.pool_counters();
+        assert_eq!((counters.opened, counters.closed.total()), (3, 2));
+    }
+}
+
+#[tokio::test]
+async fn an_age_of_nothing_keeps_no_connection() {
+    let origin = origin().await;
+    let session = session(|options| options.connections.max_age = Some(Duration::ZERO));
+    for _ in 0..3 {
+        session.get(origin.url("/items/1")).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(session.pool_stats(), pool(0, 0, 0));
+    }
+    assert_eq!(session.pool_counters().closed.expired, 3);
 }

@@ -1,7 +1,9 @@
 //! Redirects on the wire: what is followed, what goes along, and what never does.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
-use gannet::{Body, ErrorKind, Method, RedirectPolicy, Session};
+use gannet::{Body, ErrorKind, Method, RedirectAction, RedirectPolicy, RedirectStep, Session};
 
 use super::*;
 
@@ -259,4 +261,78 @@ async fn codings_stay_unoffered_behind_a_redirect() {
     assert_eq!(seen["headers"].get("Accept-Encoding"), None);
     let seen = json(session.get(origin.url("/redirect/1")).send().await).await;
     assert_eq!(seen["headers"]["Accept-Encoding"], "gzip, deflate, br, zstd");
+}
+
+/// A session whose rule is this one.
+fn ruled(rule: impl Fn(&RedirectStep<'_>) -> RedirectAction + Send + Sync + 'static) -> Session {
+    Session::builder(Options::default()).redirect_policy(rule).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_policy_of_ones_own_is_shown_every_step_and_follows_stops_or_refuses() {
+    let origin = origin().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let shown = seen.clone();
+    let session = ruled(move |step| {
+        let paths = (step.from.path().to_owned(), step.to.path().to_owned());
+        shown.lock().unwrap().push((step.status.as_u16(), paths, step.method.clone(), step.history.len()));
+        match step.to.path() {
+            "/redirect/1" => RedirectAction::Stop,
+            "/get" => RedirectAction::refuse("it ends here"),
+            _ => RedirectAction::Follow,
+        }
+    });
+    let stopped = session.get(origin.url("/redirect/3")).send().await.unwrap();
+    assert_eq!((stopped.status().as_u16(), stopped.url().path(), stopped.history().len()), (302, "/redirect/2", 1));
+    stopped.bytes().await.unwrap();
+    let paths = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let steps = [(302, paths("/redirect/3", "/redirect/2"), Method::GET, 0)];
+    let steps = [steps.as_slice(), &[(302, paths("/redirect/2", "/redirect/1"), Method::GET, 1)]].concat();
+    assert_eq!(*seen.lock().unwrap(), steps);
+    let server = serve([answers(to(302, "/get?token=sesame"))]).await;
+    let error = session.get(server.url("/")).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Redirect, gannet::Phase::Redirect));
+    assert!(error.message().contains("it ends here") && error.message().contains("/get"), "{error}");
+    assert!(!error.to_string().contains("sesame"), "{error}");
+    assert_eq!(session.pool_counters().opened, 2, "nothing else was asked");
+}
+
+#[tokio::test]
+async fn a_requests_own_policy_takes_the_place_of_its_sessions() {
+    let origin = origin().await;
+    let session = ruled(|_| RedirectAction::Stop);
+    let own = session.get(origin.url("/redirect/2")).redirect_policy(|_| RedirectAction::Follow);
+    assert_eq!(own.send().await.unwrap().url().path(), "/get");
+    let request = session.get(origin.url("/redirect/2")).redirect_policy(|_| RedirectAction::refuse("no")).build();
+    let request = request.unwrap();
+    for request in [request.try_clone().unwrap(), request] {
+        assert_eq!(session.execute(request).await.unwrap_err().kind(), ErrorKind::Redirect);
+    }
+    assert_eq!(session.get(origin.url("/redirect/2")).send().await.unwrap().status(), 302);
+}
+
+#[tokio::test]
+async fn what_the_options_forbid_no_policy_allows() {
+    let (origin, session) = (origin().await, ruled(|_| RedirectAction::Follow));
+    assert_eq!(session.get(origin.url("/redirect/10")).send().await.unwrap().status(), 200);
+    assert_eq!(session.get(origin.url("/redirect/11")).send().await.unwrap_err().kind(), ErrorKind::Redirect);
+    let stay = RedirectPolicy { follow: false, ..RedirectPolicy::default() };
+    assert_eq!(session.get(origin.url("/redirect/1")).redirects(stay).send().await.unwrap().status(), 302);
+    let server = serve([answers(to(302, "ftp://127.0.0.1/"))]).await;
+    assert_eq!(session.get(server.url("/")).send().await.unwrap_err().kind(), ErrorKind::Redirect);
+}
+
+#[tokio::test]
+async fn item_01_a_policy_that_follows_brings_no_credential_to_another_origin() {
+    let (first, second) = (origin().await, origin().await);
+    let crossed = Arc::new(Mutex::new(None));
+    let seen = crossed.clone();
+    let session = ruled(move |step| {
+        *seen.lock().unwrap() = Some(step.cross_origin);
+        RedirectAction::Follow
+    });
+    let url = first.url(&format!("/redirect-to?url={}", second.url("/headers")));
+    let echo = json(session.get(url).bearer_auth("sesame").secret_header("x-mine", "sesame").send().await).await;
+    assert!(!echo.to_string().contains("sesame"), "{echo}");
+    assert_eq!(*crossed.lock().unwrap(), Some(true));
 }

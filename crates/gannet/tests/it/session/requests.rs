@@ -195,3 +195,30 @@ async fn item_32_errors_show_neither_passwords_nor_tokens() {
     let shown = format!("{error} {error:?} {:?}", error.url());
     assert!(!shown.contains("hunter2") && !shown.contains("abc123") && shown.contains("page=2"), "{shown}");
 }
+
+#[tokio::test]
+async fn usual_fields_are_left_out_by_a_session_or_a_request() {
+    let origin = origin().await;
+    let quiet =
+        session(|options| options.without_headers = vec!["User-Agent".to_owned(), "accept-encoding".to_owned()]);
+    let names = |seen: Value| -> Vec<String> {
+        let headers = seen["headers"].as_object().unwrap();
+        ["Accept", "Accept-Encoding", "User-Agent"]
+            .map(str::to_owned)
+            .into_iter()
+            .filter(|n| headers.contains_key(n))
+            .collect()
+    };
+    let url = origin.url("/headers");
+    assert_eq!(names(json(quiet.get(&url).send().await).await), ["Accept"]);
+    assert_eq!(names(json(quiet.get(&url).decode(true).header("X-A", "1").send().await).await), ["Accept"]);
+    assert_eq!(names(json(quiet.get(&url).header("user-agent", "own").send().await).await), ["Accept", "User-Agent"]);
+    let usual = session(|options| options.headers.append("X-Own", "1").unwrap());
+    let seen = json(usual.get(&url).without_header("ACCEPT").without_header("x-own").send().await).await;
+    assert!(seen["headers"].get("X-Own").is_none());
+    assert_eq!(names(seen), ["Accept-Encoding", "User-Agent"]);
+    let through = origin.url("/redirect-to?url=/headers");
+    let seen = json(usual.get(through).without_header("user-agent").send().await).await;
+    assert_eq!(names(seen), ["Accept", "Accept-Encoding"], "behind a redirect too");
+    assert_eq!(names(json(usual.get(&url).send().await).await), ["Accept", "Accept-Encoding", "User-Agent"]);
+}

@@ -187,3 +187,39 @@ async fn keep_alive_probes_are_armed_when_asked_for_and_only_then() {
         }
     }
 }
+
+#[tokio::test]
+async fn answers_can_be_forgotten_by_hand() {
+    let (origin, answers) = (origin().await, Answers::new(&[&["127.0.0.1"]]));
+    let session = resolving(&answers, |options| options.connections.idle = Duration::ZERO);
+    let url = format!("http://some.test:{}/items/1", origin.addr().port());
+    for asked in [1, 1, 2, 2] {
+        if asked == 2 && answers.asked() == 1 {
+            session.clear_dns_cache();
+        }
+        assert_eq!(json(session.get(&url).send().await).await["id"], 1);
+        assert_eq!(answers.asked(), asked);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_spread_over_the_addresses_of_a_name() {
+    let one = gannet_origin::Origin::builder().listen("127.0.0.1:0").start().await.unwrap();
+    let port = one.addr().port();
+    let other = gannet_origin::Origin::builder().listen(format!("127.0.0.2:{port}")).start().await.unwrap();
+    let answers = Answers::new(&[&["127.0.0.1", "127.0.0.2"]]);
+    for spread in [false, true] {
+        let session = resolving(&answers, |options| {
+            options.connections.idle = Duration::ZERO;
+            options.dns.spread = spread;
+        });
+        for _ in 0..64 {
+            session.get(format!("http://some.test:{port}/items/1")).send().await.unwrap().bytes().await.unwrap();
+        }
+        let (first, second) = (one.stats().connections_total, other.stats().connections_total);
+        // All 64 at one of two: once in 2^63 runs.
+        assert_eq!((first > 0, second > 0), (true, spread), "{first} and {second}");
+        one.reset_stats();
+        other.reset_stats();
+    }
+}

@@ -1,6 +1,7 @@
 //! What comes back: status, fields, and the body in each of its forms.
 
 use futures_util::StreamExt;
+use gannet::bulk::{Backoff, RetryPolicy};
 use gannet::{ErrorKind, Session};
 use serde::Deserialize;
 
@@ -185,4 +186,112 @@ async fn an_error_for_a_status_can_keep_the_beginning_of_the_body() {
         Session::default().get(origin.url("/status/404")).send().await.unwrap().error_for_status_ref().unwrap().body(),
         None
     );
+}
+
+#[tokio::test]
+async fn a_bad_status_is_an_error_by_itself_where_session_or_request_say_so() {
+    let origin = origin().await;
+    let strict = session(|options| options.response.error_for_status = true);
+    let bad = || strict.get(origin.url("/status/404"));
+    let error = bad().send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Status, 404));
+    let built = bad().build().unwrap();
+    assert_eq!(strict.execute(built).await.unwrap_err().kind(), ErrorKind::Status);
+    assert_eq!(bad().error_for_status(false).send().await.unwrap().status(), 404);
+    assert_eq!(strict.get(origin.url("/status/204")).send().await.unwrap().status(), 204);
+    let lax = Session::default();
+    let error = lax.get(origin.url("/status/500")).error_for_status(true).send().await.unwrap_err();
+    assert_eq!(error.status().unwrap(), 500);
+    let backoff = Backoff { base: Duration::ZERO, ..Backoff::default() };
+    let policy = RetryPolicy { attempts: 2, backoff, ..RetryPolicy::default() };
+    let request = strict.get(origin.url("/status/503")).build().unwrap();
+    let error = strict.execute_retrying(request, &policy).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Status, 2));
+}
+
+#[tokio::test]
+async fn a_middleware_sees_the_bad_status_before_it_is_an_error() {
+    let origin = origin().await;
+    let mut options = Options::default();
+    options.response.error_for_status = true;
+    let session = Session::builder(options)
+        .middleware(|request: gannet::Request, next: gannet::Next| async move {
+            let url = request.url().clone();
+            let response = next.run(request).await?;
+            match response.status().as_u16() {
+                404 => Ok(Response::local(url, gannet::StatusCode::OK, gannet::Headers::new(), "mended")),
+                _ => Ok(response),
+            }
+        })
+        .build()
+        .unwrap();
+    assert_eq!(session.get(origin.url("/status/404")).send().await.unwrap().text().await.unwrap(), "mended");
+    assert_eq!(session.get(origin.url("/status/500")).send().await.unwrap_err().status().unwrap(), 500);
+}
+
+#[tokio::test]
+async fn text_is_read_by_a_charset_of_the_callers_in_place_of_utf_8_or_of_any() {
+    let server = |head: &'static str, body: &'static [u8]| {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{head}\r\n", body.len());
+        serve([answers([head.as_bytes(), body].concat())])
+    };
+    let session = Session::default();
+    let get = |server: &ScriptedServer| session.get(server.url("/")).send();
+    let unnamed = server("", b"\xFC").await;
+    assert_eq!(get(&unnamed).await.unwrap().text_with_charset("ISO-8859-1").await.unwrap(), "ü");
+    let unknown = server("content-type: text/plain; charset=x-nobody\r\n", b"\xFC").await;
+    assert_eq!(get(&unknown).await.unwrap().text_with_charset("latin1").await.unwrap(), "ü");
+    let named = server("content-type: text/plain; charset=utf-8\r\n", b"\xC3\xBC").await;
+    assert_eq!(get(&named).await.unwrap().text_with_charset("latin1").await.unwrap(), "ü");
+    assert_eq!(get(&named).await.unwrap().text_as("latin1").await.unwrap(), "Ã¼");
+    let marked = server("", b"\xEF\xBB\xBF\xC3\xBC").await;
+    assert_eq!(get(&marked).await.unwrap().text_with_charset("latin1").await.unwrap(), "ü");
+    assert_eq!(get(&marked).await.unwrap().text_as("utf-8").await.unwrap(), "ü");
+    for error in [
+        get(&unnamed).await.unwrap().text_as("x-nobody").await,
+        get(&unnamed).await.unwrap().text_with_charset("").await,
+    ] {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Request);
+    }
+}
+
+#[tokio::test]
+async fn json_can_be_held_to_its_content_type() {
+    let session = Session::default();
+    for (head, is_json) in [
+        ("content-type: application/json; charset=utf-8\r\n", true),
+        ("content-type: application/problem+json\r\n", true),
+        ("content-type: text/html\r\n", false),
+        ("", false),
+    ] {
+        let server = serve([answers(format!("HTTP/1.1 200 OK\r\n{head}content-length: 1\r\n\r\n7"))]).await;
+        let get = || session.get(server.url("/")).send();
+        assert_eq!(get().await.unwrap().json::<u8>().await.unwrap(), 7);
+        let strict = get().await.unwrap().json_strict::<u8>().await;
+        assert_eq!(strict.as_ref().ok(), is_json.then_some(&7), "{head:?}");
+        if let Err(error) = strict {
+            assert_eq!(error.kind(), ErrorKind::Decode);
+            assert!(error.message().contains("not announced as JSON"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_method_that_was_sent_last_is_told() {
+    let (origin, session) = (origin().await, Session::default());
+    let sent = session.post(origin.url("/redirect-to?url=/anything&status_code=303")).body("x").send().await.unwrap();
+    assert_eq!(sent.method(), gannet::Method::GET);
+    let sent = session.put(origin.url("/anything")).send().await.unwrap();
+    assert_eq!(sent.method(), gannet::Method::PUT);
+}
+
+#[tokio::test]
+async fn one_request_needs_no_session() {
+    let origin = origin().await;
+    let response = gannet::get(origin.url("/bytes/300000?seed=3")).await.unwrap();
+    assert_eq!(response.bytes().await.unwrap(), gannet_origin::payload(3, 300_000));
+    until(|| origin.stats().connections == 0).await;
+    let url = origin.url("/items/4");
+    let blocking = tokio::task::spawn_blocking(move || gannet::blocking::get(url).unwrap().json::<Value>().unwrap());
+    assert_eq!(in_time(blocking).await.unwrap()["id"], 4);
 }

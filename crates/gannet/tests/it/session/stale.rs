@@ -114,3 +114,33 @@ async fn after_one_stale_connection_a_new_one_is_made_and_not_a_second_kept_one_
     let asked: usize = server.received().iter().map(|bytes| text(bytes).matches("GET /3").count()).sum();
     assert_eq!((asked, session.pool_stats().open), (2, session.pool_stats().idle));
 }
+
+const MISDIRECTED: &str = "HTTP/1.1 421 Misdirected Request\r\ncontent-length: 5\r\n\r\nwrong";
+
+#[tokio::test]
+async fn a_misdirected_request_is_sent_again_once_on_another_connection_whatever_the_method() {
+    for method in ["GET", "POST"] {
+        let wrong = Script::new().expect_head().send(OK).expect_head().expect_body(1).send(MISDIRECTED).expect_end();
+        let right = Script::new().expect_head().expect_body(1).send(OK).expect_head().expect_body(1).send(MISDIRECTED);
+        let server = serve([wrong, right.expect_end(), answers(MISDIRECTED)]).await;
+        let session = Session::default();
+        let ask = || session.request_named(method, server.url("/")).body("x").send();
+        session.get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(in_time(ask()).await.unwrap().text().await.unwrap(), "ok", "{method}");
+        assert_eq!(server.connections(), 2);
+        let last = in_time(ask()).await.unwrap();
+        assert_eq!((last.status().as_u16(), server.connections()), (421, 3), "a new connection's word is the last");
+        assert_eq!(last.text().await.unwrap(), "wrong");
+    }
+}
+
+#[tokio::test]
+async fn a_misdirected_request_is_told_where_it_cannot_be_sent_again() {
+    let server = serve([Script::new().expect_head().send(OK).expect_head().send(MISDIRECTED).hang()]).await;
+    let session = Session::default();
+    session.get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
+    let body = gannet::Body::stream(futures_util::stream::iter([Ok(bytes::Bytes::from("x"))]), Some(1));
+    // A kept connection that was looked at and found alive carries what cannot be sent twice.
+    let response = in_time(session.post(server.url("/")).body(body).send()).await.unwrap();
+    assert_eq!((response.status().as_u16(), server.connections()), (421, 1));
+}

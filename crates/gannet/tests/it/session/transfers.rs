@@ -196,6 +196,14 @@ async fn bodies_are_watched_in_both_directions_to_their_last_byte() {
         let request = session.get(origin.url("/bytes/200000?chunked=1")).on_download(on_down);
         request.send().await.unwrap().bytes().await.unwrap();
         ends_at(&down, 200_000, false);
+        // Of an unknown length: what frames the chunks is none of the body.
+        let (up, on_up) = noted();
+        let request = session
+            .post(origin.url("/anything"))
+            .body(Body::reader(Cursor::new(vec![b'x'; 345_678]), None))
+            .on_upload(on_up);
+        request.send().await.unwrap();
+        ends_at(&up, 345_678, false);
     }
 }
 

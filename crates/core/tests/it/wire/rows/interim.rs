@@ -4,6 +4,7 @@ use gannet_core::h1::ProtocolError::{EofInHead, Field, StatusLine, UnexpectedUpg
 
 use crate::wire::row::{Row, answer, refused};
 
+const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 const FINAL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 pub(super) fn rows() -> Vec<Row> {
@@ -47,6 +48,21 @@ fn skipped() -> Vec<Row> {
             "rest",
         )
         .until_close(),
+        answer("101 that was asked for", format!("{UPGRADE}hello"), 101, "").upgrade().surplus(5).hyper_not_asked(),
+        answer(
+            "101 with lengths, that was asked for",
+            format!("{}hello", UPGRADE.replacen("\r\n", "\r\nContent-Length: 5\r\n", 1)),
+            101,
+            "",
+        )
+        .upgrade()
+        .surplus(5)
+        .hyper_not_asked(),
+        answer("100, then 101 that was asked for", format!("HTTP/1.1 100 Continue\r\n\r\n{UPGRADE}"), 101, "")
+            .upgrade()
+            .no_reuse()
+            .hyper_not_asked(),
+        answer("an upgrade that was declined", FINAL, 200, "ok").upgrade(),
         answer(
             "103, then chunks",
             "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
@@ -58,15 +74,17 @@ fn skipped() -> Vec<Row> {
 
 fn refusals() -> Vec<Row> {
     const UPGRADES: &str = "it hands the connection over, asked or not";
-    let upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     vec![
         refused("100, then the end", "HTTP/1.1 100 Continue\r\n\r\n", EofInHead { empty: false }).closes(),
         refused("100, then half a head", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200", EofInHead { empty: false })
             .closes(),
         refused("half a 100", "HTTP/1.1 100 Continue\r\nA: ", EofInHead { empty: false }).closes(),
-        refused("101 unasked", upgrade, UnexpectedUpgrade).hyper_differs(UPGRADES),
-        refused("101 to HEAD", upgrade, UnexpectedUpgrade).head().hyper_differs(UPGRADES),
-        refused("100, then 101", format!("HTTP/1.1 100 Continue\r\n\r\n{upgrade}"), UnexpectedUpgrade)
+        refused("101 unasked", UPGRADE, UnexpectedUpgrade).hyper_differs(UPGRADES),
+        refused("101 to HEAD", UPGRADE, UnexpectedUpgrade).head().hyper_differs(UPGRADES),
+        refused("100, then 101", format!("HTTP/1.1 100 Continue\r\n\r\n{UPGRADE}"), UnexpectedUpgrade)
+            .hyper_differs(UPGRADES),
+        refused("101 in HTTP/1.0", UPGRADE.replace("/1.1", "/1.0"), UnexpectedUpgrade)
+            .upgrade()
             .hyper_differs(UPGRADES),
         refused("100, then no HTTP", "HTTP/1.1 100 Continue\r\n\r\nhello world\r\n", StatusLine),
         refused("100 with a body", format!("HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\nok{FINAL}"), StatusLine),

@@ -180,11 +180,7 @@ async fn item_21_settings_to_a_server_that_takes_no_acknowledgement_stop_the_rea
 
 #[tokio::test]
 async fn item_21_every_request_refused_is_sent_again_three_times_and_no_more() {
-    let mut script = begun(&[]);
-    for stream in 0..80 {
-        script = script.expect_frame(frames::HEADERS).send(frames::reset(2 * stream + 1, frames::REFUSED_STREAM));
-    }
-    let server = serve([script.hang()]).await;
+    let server = serve([resetting(80, frames::REFUSED_STREAM).hang()]).await;
     let session = speaking(|_| {});
     let refused = (0..20).map(|_| session.get(server.url("/")).send());
     for result in in_time(futures_util::future::join_all(refused)).await {

@@ -65,11 +65,7 @@ async fn item_21_floods_of_settings_and_pings_do_not_stop_a_response_or_pile_up(
 
 #[tokio::test]
 async fn item_21_resets_as_fast_as_requests_come_are_errors_and_no_loop() {
-    let mut script = begun(&[]);
-    for stream in 0..40 {
-        script = script.expect_frame(frames::HEADERS).send(frames::reset(2 * stream + 1, frames::INTERNAL_ERROR));
-    }
-    let server = serve([script.hang()]).await;
+    let server = serve([resetting(40, frames::INTERNAL_ERROR).hang()]).await;
     let session = speaking(|_| {});
     for _ in 0..40 {
         let error = in_time(session.get(server.url("/")).send()).await.unwrap_err();

@@ -43,6 +43,12 @@ fn asked(settings: &[(u16, u32)]) -> Script {
     begun(settings).expect_frame(frames::HEADERS)
 }
 
+/// Resets as many requests as soon as they come.
+fn resetting(requests: u32, code: u32) -> Script {
+    (0..requests)
+        .fold(begun(&[]), |script, nth| script.expect_frame(frames::HEADERS).send(frames::reset(2 * nth + 1, code)))
+}
+
 /// The frames in these bytes, as (type, flags, stream, payload).
 fn frames_in(bytes: &[u8]) -> Vec<(u8, u8, u32, Vec<u8>)> {
     let mut rest = bytes.strip_prefix(frames::PREFACE).expect("a client begins with its preface");

@@ -44,7 +44,7 @@ async fn what_socks_refuses_is_told_by_kind() {
     }
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let proxy = proxy().await;
-    for scheme in ["socks4a", "socks5", "socks5h"] {
+    for scheme in ["socks4", "socks4a", "socks5", "socks5h"] {
         let error = through(&proxy.url(scheme)).get(format!("http://{closed}/")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.phase()), (ErrorKind::Connect, Phase::Tunnel), "{error}");
         assert!(error.kind().is_transient() && error.to_string().contains(&proxy.url(scheme)), "{error}");

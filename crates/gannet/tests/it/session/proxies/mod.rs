@@ -43,7 +43,7 @@ async fn every_kind_of_proxy_carries_http_and_https_and_its_tunnels_are_kept() {
     let identity = Identity::for_names(&["127.0.0.1"]).unwrap();
     let (plain, secure) = (proxy().await, Proxy::builder().identity(&identity).start().await.unwrap());
     let upload = "x".repeat(1_000_000);
-    for scheme in ["http", "https", "socks4a", "socks5", "socks5h"] {
+    for scheme in ["http", "https", "socks4", "socks4a", "socks5", "socks5h"] {
         let proxy = if scheme == "https" { &secure } else { &plain };
         let session = session(|options| {
             options.proxy.url = Some(proxy.url(scheme).parse().unwrap());
@@ -68,6 +68,8 @@ async fn every_kind_of_proxy_carries_http_and_https_and_its_tunnels_are_kept() {
         format!("CONNECT {https}"),
         format!("SOCKS4 {}", origin.addr()),
         format!("SOCKS4 {https}"),
+        format!("SOCKS4 {}", origin.addr()),
+        format!("SOCKS4 {https}"),
         format!("SOCKS5 {}", origin.addr()),
         format!("SOCKS5 {https}"),
         format!("SOCKS5 {}", origin.addr()),
@@ -77,19 +79,30 @@ async fn every_kind_of_proxy_carries_http_and_https_and_its_tunnels_are_kept() {
 }
 
 #[tokio::test]
-async fn names_are_looked_up_here_for_socks5_and_by_the_proxy_for_the_others() {
+async fn names_are_looked_up_here_for_socks4_and_5_and_by_the_proxy_for_the_others() {
     let (origin, proxy) = (origin().await, proxy().await);
     let url = named(&origin, "only-the-proxy-knows.invalid", "/items/7");
-    let error = in_time(through(&proxy.url("socks5")).get(&url).send()).await.unwrap_err();
-    assert_eq!((error.kind(), proxy.asked().len()), (ErrorKind::Dns, 0), "{error}");
+    for scheme in ["socks4", "socks5"] {
+        let error = in_time(through(&proxy.url(scheme)).get(&url).send()).await.unwrap_err();
+        assert_eq!((error.kind(), proxy.asked().len()), (ErrorKind::Dns, 0), "{error}");
+    }
     for scheme in ["http", "socks4a", "socks5h"] {
         assert_eq!(json(through(&proxy.url(scheme)).get(&url).send().await).await["id"], 7, "{scheme}");
         assert!(proxy.lines().last().unwrap().contains("only-the-proxy-knows.invalid"));
     }
     // Whichever addresses localhost has, one of them leads to the origin.
-    let local = through(&proxy.url("socks5")).get(named(&origin, "localhost", "/items/7")).send().await;
-    assert_eq!(json(local).await["id"], 7);
-    assert_eq!(proxy.lines().last().unwrap(), &format!("SOCKS5 {}", origin.addr()));
+    for scheme in ["socks4", "socks5"] {
+        let local = through(&proxy.url(scheme)).get(named(&origin, "localhost", "/items/7")).send().await;
+        assert_eq!(json(local).await["id"], 7);
+        let version = scheme.to_uppercase();
+        assert_eq!(proxy.lines().last().unwrap(), &format!("{version} {}", origin.addr()));
+    }
+    let six = session(|options| {
+        options.proxy.url = Some(proxy.url("socks4").parse().unwrap());
+        options.dns.overrides = vec!["six.test:80:[::1]".parse().unwrap()];
+    });
+    let error = in_time(six.get("http://six.test/").send()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
 }
 
 #[tokio::test]
