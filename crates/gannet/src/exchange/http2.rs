@@ -2,6 +2,9 @@
 //! its own; upload, download and deadlines are driven here, in the request's own future. Dropping the exchange before
 //! its end resets the stream (CANCEL) and leaves the connection to the others.
 
+mod failure;
+mod outgoing;
+
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -11,19 +14,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use gannet_core::h1::{BodyFraming, HeadLimits, ProtocolError, RequestKind, ResponseHead, Version};
 use gannet_core::{ErrorKind, Headers, Phase};
+use h2::RecvStream;
 use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream, SendStream};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::alarm::Alarm;
 use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
 use crate::exchange::{Clock, Failed, Watch};
-use crate::http2::{Fault, Seat, from_map};
+use crate::http2::{Seat, from_map};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
+use outgoing::Outgoing;
 
 pub(crate) struct Http2 {
     response: Option<ResponseFuture>,
@@ -56,28 +60,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: &'a mut Body,
     /// Until when the body waits to be asked for (RFC 9110 §10.1.1).
     pub(crate) held: Option<Instant>,
-}
-
-/// A body on its way out.
-struct Outgoing {
-    stream: SendStream<Bytes>,
-    source: Source,
-    /// What came from the source last and waits for room.
-    piece: Bytes,
-    /// Nothing comes from the source any more.
-    ended: bool,
-    held: Option<Pin<Box<Sleep>>>,
-}
-
-impl Outgoing {
-    fn new(stream: SendStream<Bytes>, body: &mut Kind, held: Option<Instant>) -> Self {
-        let held = held.map(|until| Box::pin(sleep_until(until)));
-        match body {
-            // Sent from where it is.
-            Kind::Bytes(bytes) => Outgoing { stream, source: Source::done(), piece: bytes.clone(), ended: true, held },
-            body => Outgoing { stream, source: Source::new(body), piece: Bytes::new(), ended: false, held },
-        }
-    }
 }
 
 impl Http2 {
@@ -328,62 +310,6 @@ impl Http2 {
         self.clock.moved = Instant::now();
     }
 
-    /// Sends what the windows allow. That the server takes no more is no failure: its answer counts. Only a body that
-    /// cannot be read on our side ends the exchange at once.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
-        while let Some(out) = &mut self.outgoing {
-            if let Some(held) = &mut out.held {
-                if held.as_mut().poll(cx).is_pending() {
-                    return Ok(());
-                }
-                out.held = None;
-                self.clock.moved = Instant::now();
-            }
-            if out.piece.is_empty() {
-                let mut piece = Vec::new();
-                match out.source.poll_piece(cx, &mut piece) {
-                    Poll::Ready(Ok(true)) => out.piece = piece.into(),
-                    Poll::Ready(Ok(false)) => {
-                        let _ = out.stream.send_data(Bytes::new(), true);
-                        self.outgoing = None;
-                        self.moved();
-                        self.watch.on_sent(self.clock.moved);
-                    }
-                    Poll::Ready(Err(error)) => {
-                        let error =
-                            Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
-                        return Err(Failed { error, unanswered: false });
-                    }
-                    Poll::Pending => return Ok(()),
-                }
-                continue;
-            }
-            out.stream.reserve_capacity(out.piece.len());
-            let mut room = out.stream.capacity();
-            if room == 0 {
-                match out.stream.poll_capacity(cx) {
-                    Poll::Ready(Some(Ok(more))) => room = more,
-                    Poll::Ready(Some(Err(_)) | None) => {
-                        self.outgoing = None;
-                        return Ok(());
-                    }
-                    Poll::Pending => return Ok(()),
-                }
-            }
-            let piece = out.piece.split_to(room.min(out.piece.len()));
-            let (last, length) = (out.piece.is_empty() && out.ended, piece.len());
-            if out.stream.send_data(piece, last).is_err() || last {
-                self.outgoing = None;
-            }
-            self.moved();
-            self.watch.on_body_sent(length as u64);
-            if last {
-                self.watch.on_sent(self.clock.moved);
-            }
-        }
-        Ok(())
-    }
-
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
         let Some(seat) = &mut self.seat else { return Poll::Pending };
         if seat.cut.poll(cx) {
@@ -404,61 +330,6 @@ impl Http2 {
             self.lease.retire(Why::Failed);
         }
         Poll::Ready(Failed { error, unanswered: false })
-    }
-
-    fn broke_rule(&self, error: ProtocolError, phase: Phase) -> Failed {
-        Failed { error: Error::new(ErrorKind::Protocol, phase, error.to_string()), unanswered: false }
-    }
-
-    /// The kind of a failure by a broken rule of the connection. Who of those that shared it was to blame nobody can
-    /// tell.
-    fn if_to_blame(&self, otherwise: ErrorKind) -> ErrorKind {
-        if self.lease.muxed().is_none_or(|muxed| muxed.is_alone()) { ErrorKind::Protocol } else { otherwise }
-    }
-
-    /// What an error of the stream or of its connection means for this request.
-    fn failed(&self, error: h2::Error, phase: Phase) -> Failed {
-        let broken = if phase == Phase::Body { ErrorKind::Body } else { ErrorKind::Connection };
-        let reason = error.reason().unwrap_or(Reason::NO_ERROR);
-        let muxed = self.lease.muxed();
-        let new = |kind, message: &'static str| Error::new(kind, phase, message);
-        let mut unanswered = false;
-        let failure = if error.is_io() {
-            self.lease.retire(Why::Failed);
-            let fault = muxed.and_then(|muxed| muxed.fault());
-            unanswered = phase == Phase::Head && fault.is_none();
-            match (phase, fault) {
-                (_, Some(Fault::Silent)) => new(broken, "the server did not answer a ping"),
-                (_, Some(Fault::Flooded)) => new(self.if_to_blame(broken), "the connection was given up"),
-                (Phase::Head, Some(Fault::TlsRefused)) => new(ErrorKind::Tls, "the server refused the TLS session"),
-                (Phase::Body, _) => new(broken, "connection broken before the body was whole"),
-                _ => new(broken, "connection broken before the response"),
-            }
-        } else if error.is_remote() && reason == Reason::ENHANCE_YOUR_CALM {
-            new(broken, "the server asks for less (ENHANCE_YOUR_CALM)").with_note(Note::Throttled)
-        } else if error.is_remote() && error.is_go_away() {
-            // Told only to streams above the last one that the server looked at (RFC 9113 §6.8).
-            self.lease.retire(Why::Ended);
-            new(broken, "the server closes the connection and did not look at the request").with_note(Note::Unprocessed)
-        } else if error.is_remote() && reason == Reason::REFUSED_STREAM {
-            new(broken, "the server refused the stream").with_note(Note::Unprocessed)
-        } else if error.is_remote() {
-            match (phase, reason) {
-                (Phase::Head, Reason::HTTP_1_1_REQUIRED) => {
-                    new(ErrorKind::Protocol, "the server wants HTTP/1.1 for this request (option http.version)")
-                }
-                (Phase::Head, Reason::PROTOCOL_ERROR) => new(ErrorKind::Protocol, "the server reset the stream"),
-                _ => new(broken, "the server reset the stream"),
-            }
-        } else if error.is_go_away() {
-            self.lease.retire(Why::Failed);
-            new(self.if_to_blame(broken), "the connection was given up: the server broke the rules of HTTP/2")
-        } else if phase == Phase::Body {
-            new(ErrorKind::Body, "the body is not what its head announced")
-        } else {
-            new(ErrorKind::Protocol, "malformed response, or a head that is too large")
-        };
-        Failed { error: failure.with_source(error), unanswered }
     }
 }
 

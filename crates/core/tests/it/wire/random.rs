@@ -112,7 +112,9 @@ impl Response {
             }
             Body::OwnChunks(chunks) => {
                 raw.extend(b"Transfer-Encoding: chunked\r\n\r\n");
-                chunks.iter().for_each(|data| drop(write_chunk(&mut raw, data)));
+                for data in chunks {
+                    write_chunk(&mut raw, data);
+                }
                 write_last_chunk(&mut raw);
             }
         }
