@@ -13,6 +13,12 @@ fuzz_target!(|data: &[u8]| {
     for link in &links {
         assert!(link.relations.iter().all(|name| !name.is_empty() && !name.contains([' ', '\t', '\n'])));
         assert!(link.parameters.iter().all(|(name, _)| *name == name.to_ascii_lowercase()));
+        // The first rel alone, in lower case where it is no URI.
+        let rel = link.parameters.iter().find(|(name, _)| name == "rel").map_or("", |(_, value)| value);
+        let is_same =
+            |(one, name): (&str, &String)| one == name || (!one.contains(':') && one.to_ascii_lowercase() == *name);
+        assert!(rel.split_ascii_whitespace().zip(&link.relations).all(is_same), "{link:?}");
+        assert_eq!(rel.split_ascii_whitespace().count(), link.relations.len());
         written += &as_text(link);
     }
     assert_eq!(parse_links([written.as_bytes()]), links);

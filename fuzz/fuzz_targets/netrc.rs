@@ -49,9 +49,13 @@ fn check_written(data: &[u8]) {
         if machine.starts_with('[') || machine.ends_with([']', '.']) {
             continue;
         }
-        let is_same = |one: &&[&str; 3]| one[0].trim_end_matches('.').eq_ignore_ascii_case(machine) && one[1] == *user;
-        let first = entries.iter().find(is_same).map(|one| one[2]);
-        assert_eq!(netrc.find(machine, Some(user), true).map(|login| login.password), first, "{text}");
+        // Case has no meaning in a host's name, and all of it in a user's.
+        for user in [user.to_string(), user.to_uppercase()] {
+            let is_same =
+                |one: &&[&str; 3]| one[0].trim_end_matches('.').eq_ignore_ascii_case(machine) && one[1] == user;
+            let first = entries.iter().find(is_same).map(|one| one[2]);
+            assert_eq!(netrc.find(machine, Some(&user), true).map(|login| login.password), first, "{text}");
+        }
         assert_eq!(netrc.find(machine, Some(&nobody), false).map(|login| login.password), None);
     }
 }

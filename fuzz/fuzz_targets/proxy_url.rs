@@ -1,11 +1,15 @@
 //! A proxy's URL, and behind 0xff a list of hosts that go without it, as they stand in the environment: what is read is
-//! the same after it was written, its text never shows the password, and what cannot be read does not show it either.
+//! the same after it was written, its text never shows the password, and what cannot be read does not show it either; the
+//! list holds for the hosts that a plainer reading of it means.
 
 #![no_main]
 
+use std::net::IpAddr;
+
+use gannet_core::address::Network;
 use gannet_core::proxy::{NoProxy, ProxyUrl};
 use libfuzzer_sys::fuzz_target;
-use url::Url;
+use url::{Host, Url};
 
 const URLS: [&str; 8] = [
     "http://test.com/",
@@ -54,8 +58,30 @@ fn check_list(text: &str) {
     }
     for url in URLS.map(|url| Url::parse(url).expect("these are URLs")) {
         let (host, port) = (url.host().expect("a host"), url.port_or_known_default().expect("a port"));
-        let one_by_one = written.split(',').filter_map(|entry| entry.parse::<NoProxy>().ok());
-        let any = one_by_one.into_iter().any(|entry| entry.contains(&host, port));
+        let any = written.split(',').any(|entry| is_meant(entry, &host, port));
         assert_eq!(lenient.contains(&host, port), any, "{written} and {url}");
     }
+}
+
+/// Whether an entry, in the list's own spelling, means this host: a plainer idea of the same rules.
+fn is_meant(entry: &str, host: &Host<&str>, port: u16) -> bool {
+    let is_address = entry.parse::<IpAddr>().is_ok();
+    let (hosts, own) = match entry.rsplit_once(':') {
+        Some((hosts, own)) if !is_address && !entry.contains('/') => (hosts, own.parse::<u16>().ok()),
+        _ => (entry, None),
+    };
+    let hosts = hosts.trim_matches(['[', ']']);
+    let in_network = |ip: IpAddr| {
+        let network: Option<Network> = hosts.parse().ok();
+        network.is_some_and(|network| network.contains(ip) || network.contains(ip.to_canonical()))
+    };
+    let fits = match host {
+        _ if hosts == "*" => true,
+        Host::Domain(name) => {
+            format!(".{}", name.trim_end_matches('.')).ends_with(&format!(".{hosts}")) && !hosts.is_empty()
+        }
+        Host::Ipv4(ip) => in_network((*ip).into()),
+        Host::Ipv6(ip) => in_network((*ip).into()),
+    };
+    fits && own.is_none_or(|own| own == port)
 }

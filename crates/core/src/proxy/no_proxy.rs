@@ -139,9 +139,10 @@ fn bare(name: &str) -> Option<&str> {
     Some(name.strip_suffix('.').unwrap_or(name)).filter(|name| !name.is_empty())
 }
 
-/// Whether every label holds something, and none stands for any.
+/// Whether every label holds something, and none stands for any. A comma (`%2c`, and wide ones) would make it two entries
+/// where the list is written down and read again.
 fn is_name(name: &str) -> bool {
-    name.split('.').all(|label| !label.is_empty()) && !name.contains('*')
+    name.split('.').all(|label| !label.is_empty()) && !name.contains(['*', ','])
 }
 
 /// Whether `host` is `name` or below it.
@@ -312,6 +313,8 @@ mod tests {
             "..a",
             "a..",
             "a..b",
+            "a%2cb.test",
+            "a，b.test",
             "[::1",
         ] {
             assert!(part.parse::<NoProxy>().is_err(), "{part}");
