@@ -42,11 +42,10 @@ fn check_name(given: &str) {
 
 /// Whether Windows takes it for a device: by what stands before the first dot.
 fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end().to_uppercase();
-    let mut chars = stem.chars();
-    match chars.by_ref().take(3).collect::<String>().as_str() {
-        "CON" | "PRN" | "AUX" | "NUL" => chars.next().is_none(),
-        "COM" | "LPT" => chars.next().is_some_and(|char| "0123456789¹²³".contains(char)) && chars.next().is_none(),
-        _ => false,
-    }
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let is_numbered = |device: &str| {
+        let mut number = stem.strip_prefix(device).unwrap_or_default().chars();
+        number.next().is_some_and(|char| "0123456789¹²³".contains(char)) && number.next().is_none()
+    };
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&&stem[..]) || is_numbered("COM") || is_numbered("LPT")
 }

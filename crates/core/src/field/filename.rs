@@ -4,7 +4,7 @@
 const MAX: usize = 230;
 
 /// Names that are devices on Windows, whatever their ending.
-const RESERVED: [&str; 4] = ["con", "prn", "aux", "nul"];
+const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// The name that a file may be given when a server calls it so; `None` where nothing is left.
 ///
@@ -99,6 +99,8 @@ mod tests {
             ("CON.txt", Some("_CON.txt")),
             ("com1.log", Some("_com1.log")),
             ("com10", Some("com10")),
+            ("CONIN$", Some("_CONIN$")),
+            ("conout$ .txt", Some("_conout$ .txt")),
             ("lpt¹", Some("_lpt¹")),
             ("console", Some("console")),
             ("a<b>|c?.txt", Some("a_b__c_.txt")),
