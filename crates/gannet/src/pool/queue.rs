@@ -61,7 +61,7 @@ struct Origin<C, W, M> {
     idle: Vec<C>,
     /// Waiters for room at this origin, by their place.
     line: BTreeMap<u64, W>,
-    /// The places of this origin's waiters in the common line.
+    /// The places of this origin's waiters in the common line, in order; none is behind one in the origin's own.
     promoted: VecDeque<u64>,
     shared: Shared<M>,
 }
@@ -150,16 +150,26 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         self.wait_at(id, place, waiter)
     }
 
-    /// As [`Queues::wait`], at a place that was taken before and is free again.
+    /// As [`Queues::wait`], at a place that was taken before and is free again. What became idle meanwhile is promised to
+    /// the first of the origin's line.
     pub(super) fn wait_at(&mut self, id: OriginId, seq: u64, waiter: W) -> Ticket {
         self.waiting += 1;
         let may_open = self.may_open(id);
         let origin = &mut self.origins[id as usize];
+        let place = origin.promoted.partition_point(|other| *other < seq);
         if may_open {
-            origin.promoted.push_back(seq);
+            origin.promoted.insert(place, seq);
+            self.common.insert(seq, (id, waiter));
+        } else if place < origin.promoted.len() {
+            // Whoever stands in the common line came later, and makes way.
+            self.demote_last(id);
+            self.origins[id as usize].promoted.insert(place, seq);
             self.common.insert(seq, (id, waiter));
         } else {
             origin.line.insert(seq, waiter);
+        }
+        if let Some(conn) = self.take_idle(id) {
+            self.returned.push((id, conn));
         }
         Ticket { seq, origin: id }
     }

@@ -1,7 +1,7 @@
 //! Caps that change while connections are open and requests wait. Raised, they let waiters open at once; lowered, idle
 //! connections close at once, and busy ones when their request is over.
 
-use super::{Closed, OriginId, Queues};
+use super::{Closed, Origin, OriginId, Queues};
 
 impl<C, W, M: Clone> Queues<C, W, M> {
     /// The caps, in all and per origin.
@@ -39,13 +39,17 @@ impl<C, W, M: Clone> Queues<C, W, M> {
 
     /// The last of its waiters leave the common line for the origin's own, where there is no room at the origin for them.
     fn demote(&mut self, id: OriginId) {
+        let is_over = |origin: &Origin<C, W, M>, cap: usize| origin.open + origin.promoted.len() > cap;
+        while is_over(&self.origins[id as usize], self.max_per_origin) && self.demote_last(id) {}
+    }
+
+    /// The last of its waiters leaves the common line, if there is one.
+    pub(super) fn demote_last(&mut self, id: OriginId) -> bool {
         let origin = &mut self.origins[id as usize];
-        while origin.open + origin.promoted.len() > self.max_per_origin
-            && let Some(seq) = origin.promoted.pop_back()
-        {
-            let (_, waiter) = self.common.remove(&seq).expect("invariant: a promoted waiter is in the common line");
-            origin.line.insert(seq, waiter);
-        }
+        let Some(seq) = origin.promoted.pop_back() else { return false };
+        let (_, waiter) = self.common.remove(&seq).expect("invariant: a promoted waiter is in the common line");
+        origin.line.insert(seq, waiter);
+        true
     }
 
     /// Of each origin one stays, so that its requests have somewhere to go.

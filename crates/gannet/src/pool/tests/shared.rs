@@ -440,3 +440,38 @@ fn who_could_not_open_one_more_waits_at_its_place_for_room_and_no_other_is_tried
     assert_eq!(queues.next_grant(), Some((id, Grant::Open, 3)));
     assert!(!queues.on_unopened(id, true));
 }
+
+/// An origin whose first connection carries one request at a time, and whose second can be shared: with another on its
+/// way and one that carries a request, and the place of whoever opens the other.
+fn both_kinds(queues: &mut Queues<u64, u64, char>) -> (OriginId, u64) {
+    let id = queues.intern("https://a", true);
+    assert_eq!(queues.open(id), Some(None));
+    queues.on_single(id);
+    assert_eq!(queues.open(id), Some(None));
+    let place = queues.take_place();
+    assert_eq!(queues.open(id), Some(None));
+    (id, place)
+}
+
+#[test]
+fn who_waits_at_its_place_again_is_before_those_who_came_later_wherever_they_stand() {
+    let mut queues: Queues<u64, u64, char> = Queues::new(3, 10);
+    let (id, place) = both_kinds(&mut queues);
+    // For room in all, since connections of this origin are not expected to be shared now.
+    queues.wait(id, 2);
+    queues.on_shared(id, 'm', 1, true);
+    assert!(queues.on_unopened(id, true));
+    queues.wait_at(id, place, 1);
+    assert_eq!(queues.next_grant(), Some((id, Grant::Open, 1)));
+}
+
+#[test]
+fn who_waits_at_its_place_again_gets_the_connection_that_is_idle_by_then() {
+    let mut queues: Queues<u64, u64, char> = Queues::new(3, 10);
+    let (id, place) = both_kinds(&mut queues);
+    queues.on_shared(id, 'm', 1, true);
+    assert_eq!(queues.on_returned(id, 7), None);
+    assert!(queues.on_unopened(id, true));
+    queues.wait_at(id, place, 1);
+    assert_eq!(queues.next_grant(), Some((id, Grant::Conn(7), 1)));
+}
