@@ -191,6 +191,11 @@ impl ResponseBody {
         Poll::Ready(result)
     }
 
+    /// How much of it is still to come; 0 where that is not known.
+    pub(super) fn left(&self) -> u64 {
+        self.length.map_or(0, |length| length.saturating_sub(self.came))
+    }
+
     /// An error that came behind bytes which are handed on first.
     pub(super) fn fail_next(&mut self, error: Error) {
         (self.failed, self.refused) = (false, Some(error));

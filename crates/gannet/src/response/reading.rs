@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::Response;
 use super::body::decode_error;
+use crate::buffer::READ_SIZE;
 use crate::decode::charset;
 use crate::error::{Error, Result};
 use crate::trace::Event;
@@ -140,7 +141,9 @@ impl Response {
 
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         self.body.begun = true;
-        let mut out = Vec::new();
+        // Room at once, where it will be needed: growing would copy what is there.
+        let is_large = self.body.decoder.is_none() && self.body.left() > FULL_CHUNK as u64;
+        let mut out = Vec::with_capacity(if is_large { FULL_CHUNK + READ_SIZE } else { 0 });
         let more = ready!(self.poll_into(cx, &mut out))?;
         // What is at hand goes along: a frame of HTTP/2 or a record of TLS is little for a write to a file.
         while more && out.len() < FULL_CHUNK {
@@ -155,6 +158,9 @@ impl Response {
                 }
                 Poll::Ready(Ok(false)) | Poll::Pending => break,
             }
+        }
+        if out.len() < out.capacity() / 2 {
+            out.shrink_to_fit();
         }
         Poll::Ready(Ok(more.then(|| Bytes::from(out))))
     }
