@@ -31,7 +31,8 @@ use system::{Hosts, Search};
 /// what else stands in nsswitch.conf); `localhost` is this machine, and of `.invalid` and `.onion` nobody is asked
 /// (RFC 6761, RFC 7686). It keeps no answers: the session does, for as long as the answer says, and `dns.ttl` at the most.
 ///
-/// A server that says nothing or cannot say makes way for the next one; an answer that is cut is fetched over TCP.
+/// A server that cannot be reached, says nothing or cannot say makes way for the next one; an answer that is cut is
+/// fetched over TCP.
 /// A lookup that is dropped closes its sockets at once. Answers are neither encrypted nor verified by DNSSEC.
 ///
 /// ```

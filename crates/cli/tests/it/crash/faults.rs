@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gannet_origin::Origin;
+use gannet_origin::names::{Answer, NameServer};
+
 use super::job::{Job, at_once, bounded};
 use super::strace::Tamper;
 use crate::gannet::{Place, Ran};
@@ -158,6 +161,23 @@ fn no_free_port_is_waited_out_and_charged_to_no_row() {
     Tamper::fail("connect", "EADDRNOTAVAIL", "2..5").run(&job).assert_code(0);
     job.assert_complete();
     assert!(job.table().iter().all(|row| row["attempts"] == 1), "a row was charged for the system's shortage");
+}
+
+#[test]
+fn a_name_server_that_cannot_be_asked_from_here_makes_way_for_the_next() {
+    let origin = Origin::start_blocking().unwrap();
+    let beyond = NameServer::start_blocking(|_| Answer::NoSuchName).unwrap();
+    let knows = NameServer::start_blocking(|_| Answer::addresses(&["127.0.0.1"])).unwrap();
+    let url = format!("http://some.test:{}/items/1", origin.addr().port());
+    let servers = format!("{},{}", beyond.addr(), knows.addr());
+    let args = ["get", &url, "--dns-servers", &servers].map(str::to_owned);
+    // As for an IPv6 server where IPv6 is off: for each family the first fails, and the second does not.
+    bounded(Tamper::fail("bind", "EADDRNOTAVAIL", "1+2").command(&args)).assert_code(0);
+    assert_eq!((beyond.asked().len(), knows.asked().len()), (0, 2));
+    let none = bounded(Tamper::fail("bind", "EADDRNOTAVAIL", "1+").command(&args)).assert_code(3);
+    none.assert_says("error: dns: ");
+    let short = bounded(Tamper::fail("bind", "EMFILE", "1+").command(&args)).assert_code(3);
+    short.assert_says("error: resources: ");
 }
 
 /// The command after this, in one shell.

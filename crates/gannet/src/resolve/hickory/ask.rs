@@ -16,7 +16,7 @@ use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, Respo
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::super::Answer;
-use crate::error::is_exhaustion;
+use crate::error::{EADDRNOTAVAIL, is_exhaustion};
 
 /// How often a question is sent to a server within its time: one packet that is lost must not cost all of it.
 const SENDINGS: u8 = 3;
@@ -107,7 +107,7 @@ impl Servers {
                 }
                 Ok(response) => fault = Some(Fault::Fails(response.response_code)),
                 // Another server would need a socket too.
-                Err(NetError::Io(error)) if is_exhaustion(&error) => return Err(Fault::Io(error)),
+                Err(NetError::Io(error)) if lacks_sockets(&error) => return Err(Fault::Io(error)),
                 Err(error) => {
                     was_silent = true;
                     fault = Some(match error {
@@ -132,6 +132,8 @@ impl Servers {
             let mut udp = UdpClientStream::builder(server, self.provider.clone())
                 .with_timeout(Some(self.timeout))
                 .with_max_retries(SENDINGS)
+                // By itself it waits 333 ms at the least, whatever the timeout.
+                .with_retry_interval_floor(0)
                 .build();
             let response = udp.send_message(request()).first_answer().await?;
             if !response.truncation {
@@ -145,6 +147,12 @@ impl Servers {
         drop(provider);
         response
     }
+}
+
+/// Whether this machine can ask no server now. EADDRNOTAVAIL is about one: there is no address to ask it from, as with
+/// an IPv6 server where IPv6 is off. A port that is taken is another error, and hickory tries the next.
+fn lacks_sockets(error: &io::Error) -> bool {
+    is_exhaustion(error) && error.raw_os_error() != Some(EADDRNOTAVAIL)
 }
 
 impl Fault {
@@ -182,11 +190,50 @@ impl From<Fault> for io::Error {
             Fault::Silent(_) => io::ErrorKind::TimedOut,
             // What this machine lacks is told by its number.
             Fault::Io(error) => match error.raw_os_error() {
-                Some(code) if is_exhaustion(error) => return io::Error::from_raw_os_error(code),
+                Some(code) if lacks_sockets(error) => return io::Error::from_raw_os_error(code),
                 _ => error.kind(),
             },
             Fault::Fails(_) | Fault::Other(_) => io::ErrorKind::Other,
         };
         io::Error::new(kind, fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_way_is_the_networks_fault_and_no_socket_this_machines() {
+        const EMFILE: i32 = 24;
+        for (code, lacks) in [(EMFILE, true), (EADDRNOTAVAIL, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(lacks_sockets(&error), lacks, "{error}");
+            let told = io::Error::from(Fault::Io(Arc::new(error)));
+            assert_eq!(told.raw_os_error(), lacks.then_some(code), "by the number it is the kind resources: {told}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_sent_three_times_however_short_the_time() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        silent.set_nonblocking(true).unwrap();
+        for millis in [30, 600, 900, 5000] {
+            let servers = Servers {
+                addrs: vec![silent.local_addr().unwrap()],
+                timeout: Duration::from_millis(millis),
+                attempts: 1,
+                rotate: false,
+                tcp_only: false,
+                edns: false,
+                first: AtomicUsize::new(0),
+                provider: TokioRuntimeProvider::new(),
+            };
+            let asked = servers.ask(&Name::from_ascii("some.test.").unwrap(), RecordType::A).await;
+            assert!(matches!(asked, Err(Fault::Silent(_))), "{asked:?}");
+            let mut packet = [0; 512];
+            let sent = std::iter::from_fn(|| silent.recv(&mut packet).ok()).count();
+            assert_eq!(sent, usize::from(SENDINGS), "within {millis} ms");
+        }
     }
 }
