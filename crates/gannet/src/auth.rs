@@ -201,7 +201,7 @@ impl Signing {
             }
             return Ok(false);
         }
-        if !request.body.is_replayable() {
+        if !request.body.is_replayable() && !request.body.is_unspent() {
             spaces.keep(&request.url, answer.space);
             return Err(Error::request(
                 "the server asks who sends this, and the request's streamed body was sent already and cannot be sent \
