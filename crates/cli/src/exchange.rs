@@ -47,6 +47,7 @@ fn why(reason: RetryReason) -> &'static str {
     match reason {
         RetryReason::StaleConnection => "the server closed the kept connection",
         RetryReason::Unprocessed => "the server did not look at it",
+        RetryReason::Unexpected => "the server cannot be asked before the body goes (Expect)",
         RetryReason::Misdirected => "the server does not answer for this host on that connection",
         RetryReason::Challenge => "the server asks who sends this",
         _ => "the server wants it otherwise",

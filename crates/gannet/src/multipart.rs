@@ -180,6 +180,15 @@ impl Part {
     /// As [`Part::write_head`], for a part without a name; `head` is left as it is if that fails.
     fn write_nameless_head(&self, boundary: &str, head: &mut BytesMut) -> Result<(), FormError> {
         let mut fields = Headers::new();
+        let own = |known: &str| self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(known)).count();
+        let has_media = usize::from(self.media().is_some());
+        for (name, count) in
+            [("Content-Type", own("content-type") + has_media), ("Content-Disposition", own("content-disposition"))]
+        {
+            if count > 1 {
+                return Err(FormError::of(format!("a part sets {name} twice")));
+            }
+        }
         if let Some(filename) = &self.filename
             && !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-disposition"))
         {

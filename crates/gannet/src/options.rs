@@ -66,7 +66,8 @@ pub struct Connections {
     /// Sockets open at once, over all hosts; 512. At the cap an idle one of another host is closed to make room,
     /// and where none is idle a request waits its turn (first come, first served).
     pub max: usize,
-    /// Sockets open at once to one scheme, host and port; none.
+    /// Sockets open at once to one scheme, host and port; none. Requests for an upgrade over https are counted apart, as
+    /// the others of their host may share connections.
     pub max_per_host: Option<usize>,
     /// How long an unused connection is kept, in seconds; 60. Zero keeps none.
     #[serde(with = "gannet_core::timeout::seconds")]
@@ -138,7 +139,8 @@ pub struct Http {
     /// what an unread body holds, and with the round trip how fast one download can be.
     pub stream_window: u32,
     /// To how many that grows when a body larger than that is read as fast as it comes, for all responses on its
-    /// connection; 16 MiB, or less so that those under way have 64 MiB together. No less than `stream_window`.
+    /// connection; 16 MiB, or less so that those under way have 64 MiB together, also when more come. No less than
+    /// `stream_window`.
     pub stream_window_max: u32,
 }
 

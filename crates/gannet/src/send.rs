@@ -37,22 +37,18 @@ const MOST_REFUSALS: u32 = 3;
 /// What a body may bring along with its head.
 const MOST_AT_HAND: usize = 64 << 10;
 
-/// `total` is the end of it all, where it has begun before.
-pub(crate) async fn send_alone(
+/// `total` is the end of it all, where it has begun before. No async function: that would keep room for the request
+/// twice, as what it was given and as what is sent.
+pub(crate) fn send_alone(
     session: &Arc<Inner>,
     request: Request,
     total: Option<(Instant, Duration)>,
-) -> Result<Response> {
+) -> impl Future<Output = Result<Response>> + Send + '_ {
     let started = Instant::now();
-    let pool = &session.pool;
-    if pool.closing.is_closed() {
-        return Err(Error::closed().with_url(&request.url).with_elapsed(Duration::ZERO));
-    }
     let timeouts = request.own.timeouts.as_deref().unwrap_or(&session.options.timeouts).clone();
     let total = total.or_else(|| timeouts.total.map(|limit| (later(started, limit), limit)));
-    let signing = Signing::of(&session.keys, &request, &session.defaults);
-    let watched = !session.traces.is_empty() || request.own.hooks.is_some();
-    let tracer = if watched { trace::begin(&session.traces, &request) } else { None };
+    let is_closed = session.pool.closing.is_closed();
+    let watched = !is_closed && (!session.traces.is_empty() || request.own.hooks.is_some());
     let mut sending = Sending {
         session,
         timeouts,
@@ -60,19 +56,22 @@ pub(crate) async fn send_alone(
         defaults_merged: false,
         via: None,
         history: Vec::new(),
-        signing,
+        signing: Signing::of(&session.keys, &request, &session.defaults),
         started,
         marks: Marks::default(),
-        tracer,
+        tracer: if watched { trace::begin(&session.traces, &request) } else { None },
         held: None,
         request,
     };
-    match sending.follow().await {
-        Ok((head, body)) => Ok(sending.into_response(head, body)),
-        Err(error) => {
-            let error = error.with_url(&sending.request.url).with_elapsed(started.elapsed());
-            sending.tell(&Event::Error { error: &error });
-            Err(error)
+    async move {
+        let sent = if is_closed { Err(Error::closed()) } else { sending.follow().await };
+        match sent {
+            Ok((head, body)) => Ok(sending.into_response(head, body)),
+            Err(error) => {
+                let error = error.with_url(&sending.request.url).with_elapsed(started.elapsed());
+                sending.tell(&Event::Error { error: &error });
+                Err(error)
+            }
         }
     }
 }
@@ -123,30 +122,30 @@ impl Sending<'_> {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
                     Ok(head) => match self.on_head(&head, exchange, reused && !fresh_only)? {
                         Ok(body) => return Ok((head, body)),
-                        Err(Again::WithoutExpect) => continue,
-                        Err(Again::Elsewhere) => None,
+                        Err(Again::WithoutExpect) => Err(RetryReason::Unexpected),
+                        Err(Again::Elsewhere) => Err(RetryReason::Misdirected),
                     },
-                    Err(failed) => Some(failed),
+                    Err(failed) => Ok(failed),
                 },
-                Err(failed) => Some(failed),
+                Err(failed) => Ok(failed),
             };
             let reason = match failed {
-                None => {
-                    fresh_only = true;
-                    RetryReason::Misdirected
+                Err(reason) => {
+                    fresh_only |= matches!(reason, RetryReason::Misdirected);
+                    reason
                 }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Some(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
+                Ok(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
                     RetryReason::StaleConnection
                 }
                 // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
-                Some(Failed { error, .. }) if self.may_resend(&error, refusals) => {
+                Ok(Failed { error, .. }) if self.may_resend(&error, refusals) => {
                     refusals += 1;
                     RetryReason::Unprocessed
                 }
-                Some(failed) => return Err(failed.error),
+                Ok(failed) => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
             self.held = Some(self.session.pool.closing.hold());
@@ -301,6 +300,17 @@ pub(crate) async fn within<T>(
     wait: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let own = own.map(|limit| (later(Instant::now(), limit), limit));
+    within_either(total, own, kind, phase, wait).await
+}
+
+/// As [`within`], by a timeout of its own that has begun before.
+async fn within_either<T>(
+    total: Option<(Instant, Duration)>,
+    own: Option<(Instant, Duration)>,
+    kind: ErrorKind,
+    phase: Phase,
+    wait: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let (at, limit, kind) = match (own, total) {
         (Some((at, limit)), Some((total, _))) if at <= total => (at, limit, kind),
         (_, Some((at, limit))) => (at, limit, ErrorKind::TimeoutTotal),

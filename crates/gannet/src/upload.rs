@@ -169,13 +169,18 @@ impl Upload {
                 continue;
             }
             if holds {
-                ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+                let _ = Pin::new(&mut *stream).poll_flush(cx)?;
                 return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
             }
             match self.poll_next(cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => {
-                    ready!(Pin::new(stream).poll_flush(cx))?;
+                    // What was written is told at once: the flush may wait long for a socket that takes no more.
+                    match Pin::new(&mut *stream).poll_flush(cx)? {
+                        Poll::Ready(()) => {}
+                        Poll::Pending if progress => return Poll::Ready(Ok(Sent::Some)),
+                        Poll::Pending => return Poll::Pending,
+                    }
                     self.state = State::Sent;
                     buffer::give_write(std::mem::take(&mut self.out));
                     return Poll::Ready(Ok(Sent::All));

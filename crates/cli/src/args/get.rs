@@ -50,7 +50,7 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) decode: DecodeArgs,
 
-    /// The largest body, decoded; a larger one is an error, and what came until then is written [default: any]
+    /// The largest body, decoded; a larger one is an error: to stdout goes what came until then, into a file nothing [default: any]
     #[arg(long, value_name = "BYTES", value_parser = values::bytes, help_heading = "Output")]
     pub(crate) max_filesize: Option<u64>,
 

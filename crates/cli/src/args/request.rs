@@ -17,8 +17,8 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long, value_name = "METHOD", value_parser = values::method)]
     pub(crate) method: Option<gannet::Method>,
 
-    /// A header field, 'Name: value'; 'Name;' has no value, 'Name:' leaves out one that is sent by itself; or @FILE, one
-    /// field a line, kept out of the process list and never shown
+    /// A header field, 'Name: value'; 'Name;' has no value, 'Accept:', 'Accept-Encoding:' and 'User-Agent:' leave
+    /// theirs out; or @FILE, one field a line, kept out of the process list and never shown
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = values::header)]
     pub(crate) headers: Vec<HeaderArg>,
 

@@ -135,6 +135,9 @@ pub(crate) fn header(text: &str) -> Result<HeaderArg, String> {
     }
 }
 
+/// What is sent by itself and can be left out.
+const LEFT_OUT: [&str; 3] = ["Accept", "Accept-Encoding", "User-Agent"];
+
 fn field(text: &str) -> Result<HeaderArg, String> {
     let without_value = text.trim_end().strip_suffix(';').filter(|name| !name.contains(':')).map(|name| (name, ""));
     let (name, value) = without_value
@@ -143,10 +146,16 @@ fn field(text: &str) -> Result<HeaderArg, String> {
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
     // Refused here, so that no row is sent with half of the headers.
     Headers::new().append(&name, &value).map_err(|error| format!("header {name:?}: {error}"))?;
-    match value.is_empty() && without_value.is_none() {
-        true => Ok(HeaderArg::Without(name)),
-        false => Ok(HeaderArg::Field(name, value)),
+    if !value.is_empty() || without_value.is_some() {
+        return Ok(HeaderArg::Field(name, value));
     }
+    if !LEFT_OUT.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+        let known = LEFT_OUT.join(", ");
+        return Err(format!(
+            "'{name}:' leaves out nothing: that goes for {known}; '{name};' is a field without a value"
+        ));
+    }
+    Ok(HeaderArg::Without(name))
 }
 
 /// Reads `name=value`; the value may be empty and may hold further `=`.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::body::Kind;
 use crate::buffer::ReadBuffer;
 use crate::error::{Error, Result, is_tls_refusal};
-use crate::exchange::{Clock, Failed, Watch};
+use crate::exchange::{Clock, Failed, Watch, cut_off};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
 use crate::upgrade::Switched;
@@ -330,10 +330,4 @@ impl Http1 {
         self.buffer.give_back();
         (self.start, self.end) = (0, 0);
     }
-}
-
-/// The session was closed, and did not wait any longer.
-fn cut_off(phase: Phase) -> Failed {
-    let error = Error::new(ErrorKind::Closed, phase, "the session was closed before this was done");
-    Failed { error, unanswered: false }
 }

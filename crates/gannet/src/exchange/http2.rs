@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::alarm::Alarm;
 use crate::body::{Body, Kind, Source};
 use crate::error::{Error, Note, Result};
-use crate::exchange::{Clock, Failed, Watch};
+use crate::exchange::{Clock, Failed, Watch, cut_off};
 use crate::http2::{Seat, from_map};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
@@ -183,6 +183,10 @@ impl Http2 {
         if let Some(failed) = self.broken.take() {
             return Poll::Ready(Err(failed.error));
         }
+        // Also of a body that always has something at hand, and never waits.
+        if self.seat.as_ref().is_some_and(|seat| seat.cut.is_cut()) {
+            return Poll::Ready(Err(cut_off(Phase::Body).error));
+        }
         match self.poll_upload(cx).and_then(|()| self.poll_body(cx)) {
             Ok(Poll::Ready(Some(length))) => Poll::Ready(Ok(Some(0..length))),
             Ok(Poll::Ready(None)) => Poll::Ready(Ok(None)),
@@ -313,8 +317,7 @@ impl Http2 {
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
         let Some(seat) = &mut self.seat else { return Poll::Pending };
         if seat.cut.poll(cx) {
-            let message = "the session was closed before this was done";
-            return Poll::Ready(Failed { error: Error::new(ErrorKind::Closed, phase, message), unanswered: false });
+            return Poll::Ready(cut_off(phase));
         }
         // While the body waits to be asked for, that wait takes the place of `read`.
         let is_held = self.outgoing.as_ref().is_some_and(|out| out.held.is_some());

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use gannet_core::Headers;
 use gannet_core::h1::ResponseHead;
+use gannet_core::{ErrorKind, Headers, Phase};
 
 pub(crate) use clock::Clock;
 pub(crate) use http1::Http1;
@@ -34,6 +34,12 @@ pub(crate) enum Exchange {
 pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) unanswered: bool,
+}
+
+/// The session was closed, and did not wait any longer.
+fn cut_off(phase: Phase) -> Failed {
+    let error = Error::new(ErrorKind::Closed, phase, "the session was closed before this was done");
+    Failed { error, unanswered: false }
 }
 
 impl Exchange {

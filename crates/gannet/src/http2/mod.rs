@@ -192,7 +192,8 @@ impl Muxed {
     /// Counts one more request under way, and gives it what an earlier one has left.
     pub(crate) fn enter(&self) -> Option<Seat> {
         self.heard.heads.on_request();
-        self.streams.fetch_add(1, Ordering::Relaxed);
+        let streams = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        self.window.on_entered(streams);
         self.seats.lock().ok()?.pop()
     }
 

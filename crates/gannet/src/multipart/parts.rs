@@ -56,8 +56,8 @@ impl Parts {
     /// The Content-Type of the request, boundary included.
     pub fn content_type(&self) -> String {
         let root = self.parts.first().and_then(Part::media).filter(|_| self.kind == "related");
-        // RFC 2387 §3.1, as a quoted string.
-        let root = root.map(|root| format!("; type=\"{}\"", root.replace('\\', "\\\\").replace('"', "\\\"")));
+        // RFC 2387 §3.4: type and subtype, no parameter.
+        let root = root.and_then(|root| Some(format!("; type=\"{}\"", root.split(';').next()?.trim())));
         format!("multipart/{}; boundary={}{}", self.kind, self.boundary, root.unwrap_or_default())
     }
 

@@ -161,11 +161,12 @@ impl Pool {
         Checkout::Wait(Waiting { receiver: Some(receiver), pool: self.clone(), ticket })
     }
 
-    /// Room on a shared connection that is not too old; one that is takes no new requests.
+    /// Room on a shared connection that is not too old; one that is takes no new requests, unless no other may be opened
+    /// beside it and it carries some still, which may take long.
     fn take_stream(&self, state: &mut State, id: OriginId, now: Instant) -> Option<(Key, Arc<Muxed>)> {
         loop {
             let (key, muxed) = state.queues.take_stream(id)?;
-            if !self.is_too_old(muxed.born(), now) {
+            if !self.is_too_old(muxed.born(), now) || (muxed.streams() > 0 && !state.queues.may_open_beside(id)) {
                 return Some((key, muxed));
             }
             // The stream that was taken is none: the connection is closed behind the last of the others.
@@ -269,7 +270,7 @@ impl Pool {
     fn stream_ended(self: &Arc<Self>, origin: OriginId, key: Key, muxed: &Muxed) {
         let now = Instant::now();
         let mut state = self.lock();
-        if self.is_too_old(muxed.born(), now) {
+        if self.is_too_old(muxed.born(), now) && (muxed.streams() == 0 || state.queues.may_open_beside(origin)) {
             // None of those who wait gets it.
             muxed.ends_because(Why::Expired);
             let _ = state.queues.retire(origin, key);
@@ -326,9 +327,15 @@ impl Pool {
         while let Some((origin, grant, sender)) = state.queues.next_grant() {
             for evicted in state.queues.take_evicted() {
                 // Under the lock, which is rare: the socket has to be closed before its slot is used.
-                if let Closed::Shared(muxed) = &evicted {
-                    muxed.disconnect();
-                    unwanted.push(evicted);
+                match evicted {
+                    Closed::Shared(muxed) => {
+                        muxed.disconnect();
+                        unwanted.push(Closed::Shared(muxed));
+                    }
+                    Closed::Conn(conn) => {
+                        self.counters.on_closed(Why::Evicted, 1);
+                        drop(conn);
+                    }
                 }
             }
             let held = match grant {

@@ -139,6 +139,12 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         origin.open + promoted < self.max_per_origin && origin.shared.wants_another(promoted)
     }
 
+    /// Whether there is room for one more socket of this origin beside those that carry something.
+    pub(super) fn may_open_beside(&self, id: OriginId) -> bool {
+        let origin = &self.origins[id as usize];
+        origin.open < self.max_per_origin && (self.open < self.max || self.idle > 0)
+    }
+
     /// A place in line, behind all that were taken before.
     pub(super) fn take_place(&mut self) -> u64 {
         self.next_seq += 1;
@@ -234,6 +240,8 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         while self.may_open(id) {
             let origin = &mut self.origins[id as usize];
             let Some((seq, waiter)) = origin.line.pop_first() else { return };
+            // Behind those that stand there: none of them came later.
+            debug_assert!(origin.promoted.back().is_none_or(|last| *last < seq), "out of order");
             origin.promoted.push_back(seq);
             self.common.insert(seq, (id, waiter));
         }

@@ -13,16 +13,21 @@ use crate::alarm::later;
 
 impl Pool {
     pub(super) fn ensure_reaper(self: &Arc<Self>, state: &mut State) {
-        if state.reaper.is_none() {
+        if is_over(state.reaper.as_ref()) {
             state.reaper = spawn(reap(Arc::downgrade(self), self.idle_for));
         }
     }
 
     pub(super) fn ensure_lifting(self: &Arc<Self>, state: &mut State) {
-        if state.lifting.is_none() {
+        if is_over(state.lifting.as_ref()) {
             state.lifting = spawn(lift_bars(Arc::downgrade(self)));
         }
     }
+}
+
+/// None was begun, or its runtime ended before it did.
+fn is_over(task: Option<&AbortHandle>) -> bool {
+    task.is_none_or(AbortHandle::is_finished)
 }
 
 /// Where there is a runtime. The pool aborts it when it is closed.

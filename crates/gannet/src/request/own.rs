@@ -59,7 +59,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         self.change_timeouts(|timeouts| timeouts.total = Some(total))
     }
 
-    /// All four timeouts of this request, in place of the session's.
+    /// All timeouts of this request, in place of the session's.
     pub fn timeouts(self, own: Timeouts) -> Self {
         self.change_timeouts(|timeouts| *timeouts = own)
     }

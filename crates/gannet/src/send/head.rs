@@ -91,7 +91,9 @@ impl Sending<'_> {
         let decode = self.request.own.decode.unwrap_or(self.session.options.decode.enabled);
         let defaults = &self.session.defaults;
         // A Cookie field written by the caller, for the request or the session, is sent in place of the jar's.
-        let written = own.contains("cookie") || (!self.defaults_merged && defaults.contains("cookie"));
+        let is_left_out = self.left_out().iter().any(|name| name.eq_ignore_ascii_case("cookie"));
+        let by_default = !self.defaults_merged && !is_left_out && defaults.contains("cookie");
+        let written = own.contains("cookie") || by_default;
         let join = self.session.options.cookies.join;
         let cookie = if written && !join { None } else { self.session.cookies_for(&self.request.url) };
         let overrides = !own.is_empty() && defaults.iter().any(|(name, _)| own.contains(name));
@@ -107,7 +109,7 @@ impl Sending<'_> {
         }
         let mut all = own.clone();
         if let Some(cookie) = cookie {
-            let written = if own.contains("cookie") || self.defaults_merged { own } else { defaults };
+            let written = if by_default && !own.contains("cookie") { defaults } else { own };
             let cookie = if join { cookies::joined(written, &cookie) } else { cookie };
             all.remove("cookie");
             append(&mut all, "cookie", cookie.as_bytes(), true)?;

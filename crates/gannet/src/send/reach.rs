@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gannet_core::timeout::Timeouts;
 use gannet_core::{ErrorKind, Phase};
 use tokio::time::Instant;
 use url::{Position, Url};
 
-use super::{Sending, within};
+use super::{Sending, within, within_either};
+use crate::alarm::later;
 use crate::connect::Wanted;
 use crate::error::{Error, Result};
 use crate::http2::Muxed;
@@ -35,17 +37,19 @@ impl Sending<'_> {
         self.via.as_deref().filter(|proxy| proxy.is_forwarding(is_https, version))
     }
 
-    /// A connection, reused or new.
+    /// A connection, reused or new. Waiting for one and opening one are boxed: they are large and rare, and every request
+    /// in flight would carry their room.
     pub(super) async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
+        let since = Instant::now();
         let mut lease = match self.checkout()? {
             Ok(lease) => lease,
-            Err(waiting) => self.turn(waiting, None).await?,
+            Err(waiting) => Box::pin(self.turn(waiting, since, None)).await?,
         };
         loop {
             if is_fit(&mut lease, again, fresh_only).await {
                 return Ok(lease);
             }
-            let error = match self.connect().await {
+            let error = match Box::pin(self.connect()).await {
                 Ok(Spoken::Http1(conn)) => {
                     lease.fill(conn);
                     return Ok(lease);
@@ -58,7 +62,9 @@ impl Sending<'_> {
             };
             // Others of its host may be on a connection that will have room.
             match lease.connect_failed() {
-                Some(waiting) if may_wait_after(error.kind()) => lease = self.turn(waiting, Some(error)).await?,
+                Some(waiting) if may_wait_after(error.kind()) => {
+                    lease = Box::pin(self.turn(waiting, since, Some(error))).await?;
+                }
                 _ => return Err(error),
             }
         }
@@ -85,18 +91,23 @@ impl Sending<'_> {
     }
 
     /// Waits in line. Who waits in vain is told the error that came before.
-    async fn turn(&mut self, mut waiting: Waiting, mut after: Option<Error>) -> Result<Lease> {
+    async fn turn(&mut self, waiting: Waiting, since: Instant, after: Option<Error>) -> Result<Lease> {
+        // Of all its waits together.
+        let until = self.timeouts.pool.map(|limit| (later(since, limit), limit));
+        let lease = self.wait(waiting, until).await;
+        lease.map_err(|error| match after {
+            Some(after) => error.with_source(after),
+            None => error,
+        })
+    }
+
+    async fn wait(&mut self, mut waiting: Waiting, until: Option<(Instant, Duration)>) -> Result<Lease> {
         let pool = &self.session.pool;
         loop {
             self.tell(&Event::QueueStart);
             let since = Instant::now();
-            let turn = Box::pin(async { Ok(waiting.turn().await) });
-            let lease = within(self.total, self.timeouts.pool, ErrorKind::TimeoutPool, Phase::Pool, turn).await;
-            let lease = match (lease, after.take()) {
-                (Ok(lease), _) => lease,
-                (Err(timeout), Some(after)) => return Err(timeout.with_source(after)),
-                (Err(timeout), None) => return Err(timeout),
-            };
+            let turn = async { Ok(waiting.turn().await) };
+            let lease = within_either(self.total, until, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
             self.marks.queued += since.elapsed();
             self.tell(&Event::QueueEnd { waited: self.marks.queued });
             match lease {
@@ -114,8 +125,7 @@ impl Sending<'_> {
 
     async fn connect(&mut self) -> Result<Spoken> {
         let (url, pool, via, http1) = (&self.request.url, &self.session.pool, self.via.as_deref(), self.is_upgrade());
-        // Boxed: it is large and rare, and every request in flight would carry its room.
-        let connect = Box::pin(async {
+        let connect = async {
             tokio::select! {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
@@ -125,7 +135,7 @@ impl Sending<'_> {
                     if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url).await }
                 } => opened,
             }
-        });
+        };
         within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await
     }
 

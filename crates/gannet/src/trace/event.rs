@@ -153,6 +153,8 @@ pub enum RetryReason {
     Unprocessed,
     /// The server does not answer for this origin on the kept connection that the request came by (RFC 9110 §15.5.20).
     Misdirected,
+    /// The server cannot be waited for by Expect (417), and is sent the request without (RFC 9110 §15.5.18).
+    Unexpected,
     /// The server asked who sends this, and is told (RFC 7616).
     Challenge,
 }

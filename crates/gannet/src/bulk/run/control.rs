@@ -64,8 +64,9 @@ impl Control {
     }
 
     /// Other limits from now on: `limits.concurrency`, `limits.per_host`, `limits.rate`. Raised, they let rows start at
-    /// once; lowered, requests under way go on, and none starts before enough of them have ended. What is learnt of hosts
-    /// holds below them as before. Sockets are the session's to bound
+    /// once; but what was sized by the limits at the start stays: the threads of the run, and how many rows wait behind an
+    /// earlier one where they come in order. Lowered, requests under way go on, and none starts before enough of them have
+    /// ended. What is learnt of hosts holds below them as before. Sockets are the session's to bound
     /// ([`Session::set_connection_limits`](crate::Session::set_connection_limits)).
     pub fn set_limits(&self, limits: Limits) {
         self.run.set_limits(limits);

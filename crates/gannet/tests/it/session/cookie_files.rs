@@ -135,6 +135,8 @@ async fn a_field_by_hand_and_the_jar_can_be_joined() {
     assert_eq!(json(own.send().await).await["cookies"], json!({"own": "1", "jar": "mine", "default": "2"}));
     let plain = json(session.get(origin.url("/anything")).send().await).await;
     assert_eq!(plain["headers"]["Cookie"], "default=1; jar=1", "one field");
+    let without = json(session.get(origin.url("/anything")).without_header("cookie").send().await).await;
+    assert_eq!(without["headers"]["Cookie"], "jar=1; default=2", "the jar's alone");
 }
 
 #[tokio::test]

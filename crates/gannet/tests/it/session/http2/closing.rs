@@ -178,3 +178,18 @@ async fn a_redirect_and_a_refusal_under_way_go_on_after_the_session_was_closed()
         assert_eq!((in_time(closing).await, server.connections()), (0, 2));
     }
 }
+
+#[tokio::test]
+async fn a_body_that_is_here_already_is_cut_off_all_the_same() {
+    let head = frames::headers(1, 0, &[(":status", "200")]);
+    let data: Vec<u8> = (0..20).flat_map(|_| frames::data(1, 0, [b'x'; 16_000])).collect();
+    let script = asked(&[]).send(head).send(data).send(frames::frame(frames::PING, 0, 0, &[0; 8]));
+    let server = serve([script.expect_frame(frames::PING).hang()]).await;
+    let session = speaking(|_| {});
+    let mut response = in_time(session.get(server.url("/")).send()).await.unwrap();
+    // The ping behind the body was answered, so that all of it is here.
+    until(|| frames_in(&server.received()[0]).iter().any(|(kind, ..)| *kind == frames::PING)).await;
+    assert!(response.chunk().await.unwrap().is_some());
+    assert_eq!(session.close_within(Duration::ZERO).await, 1);
+    assert_eq!(response.chunk().await.unwrap_err().kind(), ErrorKind::Closed);
+}
