@@ -25,9 +25,11 @@ fuzz_target!(|data: &[u8]| {
     let offered = challenges(fields.iter().copied());
     let mut spaces = Spaces::default();
     let Some(answer) = spaces.answer(&asked, &who, fields.iter().copied(), "c0ffee") else {
-        assert_eq!(spaces.sign(&asked, &who, "c0ffee"), None);
+        assert!(spaces.sign(&asked, &who, "c0ffee").is_none());
         return;
     };
+    assert!(spaces.sign(&asked, &who, "c0ffee").is_none(), "its nonce is for the answer alone");
+    spaces.keep(&here, answer.space.clone());
     check(&answer.value, &who, &asked, 1);
     if answer.value.starts_with("Digest ") {
         let shown = challenges([answer.value.as_bytes()]);
@@ -41,17 +43,17 @@ fuzz_target!(|data: &[u8]| {
     }
     for elsewhere in ["https://test.com/a/b", "http://test.com:81/a/b", "http://a.test.com/a/b", "http://other/a/b"] {
         let elsewhere = url(elsewhere);
-        assert_eq!(spaces.sign(&Asked { url: &elsewhere, ..asked }, &who, "c0ffee"), None);
+        assert!(spaces.sign(&Asked { url: &elsewhere, ..asked }, &who, "c0ffee").is_none());
     }
     let first = spaces.sign(&Asked { url: &below, ..asked }, &who, "c0ffee");
     if let Some(next) = &first {
-        check(next, &who, &Asked { url: &below, ..asked }, 2);
+        check(&next.value, &who, &Asked { url: &below, ..asked }, 2);
     }
-    spaces.on_info(&here, fields[0]);
+    spaces.on_info(&here, answer.space.realm(), fields[0]);
     let renewed =
         challenges([&[b"Info ", fields[0]].concat()[..]]).iter().any(|info| info.param("nextnonce").is_some());
     if let Some(next) = spaces.sign(&asked, &who, "c0ffee") {
-        check(&next, &who, &asked, if renewed { 1 } else { 2 + u32::from(first.is_some()) });
+        check(&next.value, &who, &asked, if renewed { 1 } else { 2 + u32::from(first.is_some()) });
     }
 });
 

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use gannet_core::auth::{Asked, Credentials, Netrc, Scheme, Spaces};
+use gannet_core::auth::{Asked, Credentials, Netrc, Realm, Scheme, Space, Spaces};
 use gannet_core::{ErrorKind, Headers, Phase};
 use url::Url;
 
@@ -60,6 +60,8 @@ pub(crate) struct Signing {
     /// What may be shown at this hop, and the field that shows it.
     who: Option<Credentials>,
     field: Option<String>,
+    /// Where a field that is not Basic's own comes from.
+    shown: Option<Shown>,
     /// How many challenges were answered at this hop.
     answers: u8,
     /// The field answers a challenge: it stands for the next sending.
@@ -68,6 +70,14 @@ pub(crate) struct Signing {
     is_away: bool,
     /// A hop went over TLS.
     was_secure: bool,
+}
+
+/// What the field under way was made from.
+enum Shown {
+    /// A space that was known.
+    Beforehand(Realm),
+    /// A challenge to this very request, whose nonce nobody else has.
+    Asked(Box<Space>),
 }
 
 impl Signing {
@@ -85,6 +95,7 @@ impl Signing {
             user: None,
             who: None,
             field: None,
+            shown: None,
             answers: 0,
             is_answer: false,
             is_away: false,
@@ -110,7 +121,7 @@ impl Signing {
         if std::mem::take(&mut self.is_answer) {
             return Ok(());
         }
-        (self.who, self.field) = (None, None);
+        (self.who, self.field, self.shown) = (None, None, None);
         let is_secure = request.url.scheme() == "https";
         let is_downgraded = self.was_secure && !is_secure;
         self.was_secure |= is_secure;
@@ -122,11 +133,16 @@ impl Signing {
             None if is_downgraded || defaults.contains("authorization") => None,
             None => self.look_up(keys, &request.url),
         };
-        self.field = match &self.who {
-            Some(who) if who.scheme == Scheme::Basic => Some(who.basic()),
-            Some(who) => keys.spaces().sign(&asked(request), who, &cnonce()?),
-            None => None,
-        };
+        match &self.who {
+            Some(who) if who.scheme == Scheme::Basic => self.field = Some(who.basic()),
+            Some(who) => {
+                let cnonce = cnonce()?;
+                if let Some(signed) = keys.spaces().sign(&asked(request), who, &cnonce) {
+                    (self.field, self.shown) = (Some(signed.value), Some(Shown::Beforehand(signed.realm)));
+                }
+            }
+            None => {}
+        }
         Ok(())
     }
 
@@ -160,36 +176,40 @@ impl Signing {
     ) -> Result<bool> {
         let Some(who) = self.who.as_ref().filter(|who| who.scheme != Scheme::Basic) else { return Ok(false) };
         if status != 401 {
-            if self.field.is_some() {
-                let mut spaces = keys.spaces();
-                spaces.on_accepted(&request.url, who);
-                if let Some(info) = headers.get_bytes("authentication-info") {
-                    spaces.on_info(&request.url, info);
-                }
+            if let Some(shown) = self.shown.take() {
+                shown.on_accepted(&mut keys.spaces(), &request.url, who, headers);
             }
             return Ok(false);
         }
         if self.answers == MAX_ANSWERS {
             return Ok(false);
         }
-        let fields = headers.get_all("www-authenticate");
+        let (fields, cnonce) = (headers.get_all("www-authenticate"), cnonce()?);
         let mut spaces = keys.spaces();
-        let Some(answer) = spaces.answer(&asked(request), who, fields, &cnonce()?) else { return Ok(false) };
-        // RFC 7616 §3.3: asked again, and not because the nonce was old: the credentials are wrong. But a server that
-        // was started anew has forgotten its nonces and does not say so.
-        let is_repeated = self.answers > 0 || (self.field.is_some() && answer.unproven);
-        if is_repeated && !answer.stale {
-            spaces.on_refused(&request.url, who);
+        let Some(answer) = spaces.answer(&asked(request), who, fields, &cnonce) else { return Ok(false) };
+        // RFC 7616 §3.3: asked again, and not because the nonce was old: the credentials are wrong. Of a nonce known
+        // beforehand that is not said: a server that was started anew, or takes a nonce once, does not say `stale`.
+        let is_wrong = match &self.shown {
+            Some(Shown::Asked(_)) => true,
+            Some(Shown::Beforehand(_)) => answer.refused,
+            None => false,
+        };
+        if is_wrong && !answer.stale {
+            spaces.keep(&request.url, answer.space);
+            if let Some(Shown::Asked(space)) = self.shown.take() {
+                spaces.on_refused(&request.url, who, space.realm());
+            }
             return Ok(false);
         }
-        drop(spaces);
-        if !request.body.is_replayable() {
+        if !request.body.is_replayable() && !request.body.is_unspent() {
+            spaces.keep(&request.url, answer.space);
             return Err(Error::request(
                 "the server asks who sends this, and the request's streamed body was sent already and cannot be sent \
                  again; use a body that can, or send a request without one to the same place first",
             ));
         }
         (self.field, self.is_answer) = (Some(answer.value), true);
+        self.shown = Some(Shown::Asked(Box::new(answer.space)));
         self.answers += 1;
         Ok(true)
     }
@@ -198,6 +218,23 @@ impl Signing {
         self.answers = 0;
         if cross_origin {
             (self.given, self.user, self.is_away) = (None, None, true);
+        }
+    }
+}
+
+impl Shown {
+    fn on_accepted(self, spaces: &mut Spaces, url: &Url, who: &Credentials, headers: &Headers) {
+        let realm = match self {
+            Shown::Beforehand(realm) => realm,
+            Shown::Asked(space) => {
+                let realm = space.realm().clone();
+                spaces.keep(url, *space);
+                realm
+            }
+        };
+        spaces.on_accepted(url, who, &realm);
+        if let Some(info) = headers.get_bytes("authentication-info") {
+            spaces.on_info(url, &realm, info);
         }
     }
 }

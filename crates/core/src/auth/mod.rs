@@ -16,7 +16,7 @@ use url::Url;
 
 pub use self::challenge::{Challenge, challenges};
 pub use self::netrc::{Login, Netrc, NetrcError};
-pub use self::spaces::{Answer, Spaces};
+pub use self::spaces::{Answer, Realm, Signed, Space, Spaces};
 
 /// How credentials are shown to a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

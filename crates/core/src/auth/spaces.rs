@@ -22,16 +22,27 @@ pub struct Spaces {
     tick: u64,
 }
 
-/// What to send after a challenge.
+/// What to send to a space that is known.
 #[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The value of the Authorization field: a secret.
+    pub value: String,
+    /// Whom it is for.
+    pub realm: Realm,
+}
+
+/// What to send after a challenge.
+#[derive(Clone)]
 pub struct Answer {
     /// The value of the Authorization field: a secret.
     pub value: String,
     /// The server says that the credentials were right and only their nonce too old.
     pub stale: bool,
-    /// The same realm has asked before, and taken no answer of this user's since: to who signed beforehand it says
-    /// that the password is wrong, and not that the server forgot a nonce.
-    pub unproven: bool,
+    /// This realm has refused this user before ([`Spaces::on_refused`]), and taken nothing of theirs since.
+    pub refused: bool,
+    /// The space that asks. Its nonce is for this answer alone until [`Spaces::keep`]: a server that takes a nonce
+    /// once only would refuse whichever of two comes later.
+    pub space: Space,
 }
 
 #[derive(Debug, Default)]
@@ -40,40 +51,55 @@ struct Origin {
     used: u64,
 }
 
-#[derive(Debug)]
-struct Space {
+/// A realm of an origin, by scheme and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    is_digest: bool,
+    name: Box<str>,
+}
+
+/// A protection space as its challenge declared it.
+#[derive(Clone, Debug)]
+pub struct Space {
+    realm: Realm,
     /// Beginnings of paths.
     reach: Vec<Box<str>>,
     proof: Proof,
-    /// The user whose answer the server took last.
-    accepted: Option<Box<str>>,
+    /// The user whose answer to the realm's own challenge was refused last.
+    refused: Option<Box<str>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Proof {
-    Basic { realm: Box<str> },
+    Basic,
     Digest { challenge: Box<Digest>, count: u32 },
 }
 
 impl Spaces {
-    /// The Authorization value for a request to a space that is known, or `None`: then it goes without, and is
-    /// asked. Counts a use of the nonce; `cnonce` as for [`Digest::answer`].
-    pub fn sign(&mut self, asked: &Asked<'_>, who: &Credentials, cnonce: &str) -> Option<String> {
-        self.closest(asked.url, who)?.proof.show(asked, who, cnonce)
+    /// What to send with a request to a space that is known, or `None`: then it goes without, and is asked. Counts a
+    /// use of the nonce; `cnonce` as for [`Digest::answer`].
+    pub fn sign(&mut self, asked: &Asked<'_>, who: &Credentials, cnonce: &str) -> Option<Signed> {
+        let space = self.closest(asked.url, who)?;
+        Some(Signed { value: space.proof.show(asked, who, cnonce)?, realm: space.realm.clone() })
     }
 
-    /// The server took this user's answer at this URL.
-    pub fn on_accepted(&mut self, url: &Url, who: &Credentials) {
-        if let Some(space) = self.closest(url, who).filter(|space| !space.is_proven(who)) {
-            space.accepted = Some((&*who.user).into());
+    /// This realm of the URL's origin took an answer of this user.
+    pub fn on_accepted(&mut self, url: &Url, who: &Credentials, realm: &Realm) {
+        if let Some(space) = self.of_realm(url, realm).filter(|space| space.has_refused(who)) {
+            space.refused = None;
         }
     }
 
-    /// The server refused this user's answer at this URL, and not because of its nonce.
-    pub fn on_refused(&mut self, url: &Url, who: &Credentials) {
-        if let Some(space) = self.closest(url, who).filter(|space| space.is_proven(who)) {
-            space.accepted = None;
+    /// This realm of the URL's origin refused this user's answer to a challenge of its own, and not because of its
+    /// nonce. Does nothing for a realm that is not kept.
+    pub fn on_refused(&mut self, url: &Url, who: &Credentials, realm: &Realm) {
+        if let Some(space) = self.of_realm(url, realm) {
+            space.refused = Some((&*who.user).into());
         }
+    }
+
+    fn of_realm(&mut self, url: &Url, realm: &Realm) -> Option<&mut Space> {
+        self.origins.get_mut(&*name_of(url))?.spaces.iter_mut().find(|space| space.realm == *realm)
     }
 
     /// The space that this URL lies in; of several the closest, and among equals the one declared last.
@@ -91,8 +117,8 @@ impl Spaces {
     }
 
     /// Takes in the challenges of a 401 to this request, and answers the first that these credentials may and can
-    /// answer; with [`Scheme::Any`] Basic only if no Digest can be. The space is remembered in place of the one of the
-    /// same realm. `None` where there is nothing to answer.
+    /// answer; with [`Scheme::Any`] Basic only if no Digest can be. Remembers nothing: see [`Spaces::keep`]. `None`
+    /// where there is nothing to answer.
     ///
     /// The caller bounds how often: a second challenge that is not [`Answer::stale`] means that the password is wrong.
     pub fn answer<'a>(
@@ -106,53 +132,34 @@ impl Spaces {
         let digests = offered.iter().filter_map(Digest::read).filter(|_| who.scheme != Scheme::Basic);
         let digest = digests.into_iter().find(|digest| digest.answer(asked, who, 1, cnonce).is_some());
         let basic = || offered.iter().find(|challenge| challenge.is("basic")).filter(|_| who.scheme == Scheme::Any);
-        let (mut space, stale) = match digest {
-            Some(challenge) => {
-                let reach = reach(asked.url, challenge.domain());
-                let stale = challenge.is_stale();
-                (
-                    Space { reach, proof: Proof::Digest { challenge: Box::new(challenge), count: 0 }, accepted: None },
-                    stale,
-                )
-            }
-            None => {
-                let realm = basic()?.param("realm").unwrap_or_default().into();
-                (
-                    Space {
-                        reach: vec![folder(asked.url.path()).into()],
-                        proof: Proof::Basic { realm },
-                        accepted: None,
-                    },
-                    false,
-                )
-            }
+        let mut space = match digest {
+            Some(challenge) => Space::of_digest(asked.url, challenge),
+            None => Space::of_basic(asked.url, basic()?.param("realm").unwrap_or_default()),
         };
         let value = space.proof.show(asked, who, cnonce)?;
-        let known = self.remember(asked.url, space);
-        Some(Answer { value, stale, unproven: known.is_some_and(|user| user.as_deref() != Some(&*who.user)) })
+        let stale = matches!(&space.proof, Proof::Digest { challenge, .. } if challenge.is_stale());
+        let refused = self.of_realm(asked.url, &space.realm).is_some_and(|known| known.has_refused(who));
+        Some(Answer { value, stale, refused, space })
     }
 
-    /// Takes in an Authentication-Info field of a response to a signed request: the nonce to use next, if it names one.
-    pub fn on_info(&mut self, url: &Url, field: &[u8]) {
+    /// Takes in an Authentication-Info field of a response to a request that was signed for this realm: the nonce to
+    /// use next, if it names one.
+    pub fn on_info(&mut self, url: &Url, realm: &Realm, field: &[u8]) {
         // Its parameters read like those of a challenge.
         let text = [b"Info ", field].concat();
         let Some(next) = challenges([&text[..]]).first().and_then(|info| info.param("nextnonce").map(str::to_owned))
         else {
             return;
         };
-        let Some(origin) = self.origins.get_mut(&*name_of(url)) else { return };
-        let reaches = |space: &&mut Space| space.reach.iter().any(|start| url.path().starts_with(&**start));
-        for space in origin.spaces.iter_mut().filter(reaches) {
-            if let Proof::Digest { challenge, count } = &mut space.proof {
-                challenge.renew(next);
-                *count = 0;
-                return;
-            }
+        if let Some(Space { proof: Proof::Digest { challenge, count }, .. }) = self.of_realm(url, realm) {
+            challenge.renew(next);
+            *count = 0;
         }
     }
 
-    /// Whose answer the same realm took last, if it is known already.
-    fn remember(&mut self, url: &Url, mut space: Space) -> Option<Option<Box<str>>> {
+    /// Signs beforehand what lies in this space from now on, in place of the one of the same realm at the URL's origin:
+    /// called once its answer was taken, or will not be sent. Whom the realm has refused stays known.
+    pub fn keep(&mut self, url: &Url, mut space: Space) {
         let name = name_of(url);
         if self.origins.len() >= MAX_ORIGINS && !self.origins.contains_key(&*name) {
             let eldest = self.origins.iter().min_by_key(|(_, origin)| origin.used).map(|(name, _)| name.clone());
@@ -162,44 +169,67 @@ impl Spaces {
         }
         let origin = self.origins.entry(name).or_default();
         origin.used = self.tick;
-        let old = origin.spaces.iter().position(|old| old.proof.same_realm(&space.proof));
-        let known = old.map(|old| origin.spaces.remove(old).accepted);
-        space.accepted = known.clone().flatten();
+        if let Some(old) = origin.spaces.iter().position(|old| old.realm == space.realm) {
+            space.follow(origin.spaces.remove(old));
+        }
         if origin.spaces.len() == MAX_PER_ORIGIN {
             origin.spaces.remove(0);
         }
         origin.spaces.push(space);
-        known
     }
 }
 
 impl Space {
-    fn is_proven(&self, who: &Credentials) -> bool {
-        self.accepted.as_deref() == Some(&*who.user)
+    fn of_digest(url: &Url, challenge: Digest) -> Self {
+        Space {
+            realm: Realm { is_digest: true, name: challenge.realm().into() },
+            reach: reach(url, challenge.domain()),
+            proof: Proof::Digest { challenge: Box::new(challenge), count: 0 },
+            refused: None,
+        }
+    }
+
+    fn of_basic(url: &Url, realm: &str) -> Self {
+        Space {
+            realm: Realm { is_digest: false, name: realm.into() },
+            reach: vec![folder(url.path()).into()],
+            proof: Proof::Basic,
+            refused: None,
+        }
+    }
+
+    /// The realm it belongs to.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    fn has_refused(&self, who: &Credentials) -> bool {
+        self.refused.as_deref() == Some(&*who.user)
+    }
+
+    /// Takes over what the same realm's earlier challenge has taught.
+    fn follow(&mut self, old: Space) {
+        self.refused = old.refused;
+        if let (Proof::Digest { challenge, count }, Proof::Digest { challenge: before, count: used }) =
+            (&mut self.proof, &old.proof)
+            && challenge.nonce() == before.nonce()
+        {
+            *count = (*count).max(*used);
+        }
     }
 }
 
 impl Proof {
     fn suits(&self, scheme: Scheme) -> bool {
         match self {
-            Proof::Basic { .. } => scheme == Scheme::Any,
+            Proof::Basic => scheme == Scheme::Any,
             Proof::Digest { .. } => scheme != Scheme::Basic,
-        }
-    }
-
-    fn same_realm(&self, other: &Proof) -> bool {
-        match (self, other) {
-            (Proof::Basic { realm }, Proof::Basic { realm: other }) => realm == other,
-            (Proof::Digest { challenge, .. }, Proof::Digest { challenge: other, .. }) => {
-                challenge.realm() == other.realm()
-            }
-            _ => false,
         }
     }
 
     fn show(&mut self, asked: &Asked<'_>, who: &Credentials, cnonce: &str) -> Option<String> {
         match self {
-            Proof::Basic { .. } => Some(who.basic()),
+            Proof::Basic => Some(who.basic()),
             Proof::Digest { challenge, count } => {
                 // After four thousand million uses the server has to give another nonce.
                 *count = count.checked_add(1)?;
@@ -245,11 +275,14 @@ mod tests {
     }
 
     fn answered(spaces: &mut Spaces, at: &str, scheme: Scheme, fields: &[&str]) -> Option<Answer> {
-        spaces.answer(&asked(&url(at)), &who(scheme), fields.iter().map(|field| field.as_bytes()), "c")
+        let at = url(at);
+        let answer = spaces.answer(&asked(&at), &who(scheme), fields.iter().map(|field| field.as_bytes()), "c")?;
+        spaces.keep(&at, answer.space.clone());
+        Some(answer)
     }
 
     fn signed(spaces: &mut Spaces, at: &str, scheme: Scheme) -> Option<String> {
-        spaces.sign(&asked(&url(at)), &who(scheme), "c")
+        spaces.sign(&asked(&url(at)), &who(scheme), "c").map(|signed| signed.value)
     }
 
     const DIGEST: &str = "Digest realm=r, nonce=n, qop=auth";
@@ -272,25 +305,41 @@ mod tests {
     }
 
     #[test]
-    fn whose_answer_was_taken_is_known_by_user_and_realm_until_one_is_refused() {
+    fn who_was_refused_is_known_by_user_and_realm_until_one_is_taken() {
         let (mut spaces, at) = (Spaces::default(), url("http://h/a"));
-        let you = Credentials::new("you", "pw", Scheme::Digest);
-        let unproven = |spaces: &mut Spaces, who: &Credentials, field: &str| {
-            spaces.answer(&asked(&url("http://h/a")), who, [field.as_bytes()], "c").unwrap().unproven
+        let (me, you) = (who(Scheme::Digest), Credentials::new("you", "pw", Scheme::Digest));
+        let asks = |spaces: &mut Spaces, who: &Credentials, realm: &str| {
+            let field = format!("Digest realm={realm}, nonce=n, qop=auth");
+            let answer = spaces.answer(&asked(&at), who, [field.as_bytes()], "c").unwrap();
+            spaces.keep(&at, answer.space.clone());
+            (answer.refused, answer.space.realm().clone())
         };
-        let me = who(Scheme::Digest);
-        assert!(!unproven(&mut spaces, &me, DIGEST), "asked for the first time");
-        assert!(unproven(&mut spaces, &me, DIGEST), "and nothing was taken since");
-        spaces.on_accepted(&at, &me);
-        assert!(
-            !unproven(&mut spaces, &me, "Digest realm=r, nonce=m, qop=auth") && unproven(&mut spaces, &you, DIGEST)
-        );
-        assert!(!unproven(&mut spaces, &you, "Digest realm=other, nonce=n"));
-        spaces.on_accepted(&at, &me);
-        spaces.on_refused(&at, &you);
-        assert!(!unproven(&mut spaces, &me, "Digest realm=other, nonce=n"));
-        spaces.on_refused(&at, &me);
-        assert!(unproven(&mut spaces, &me, "Digest realm=other, nonce=n"));
+        let (refused, r) = asks(&mut spaces, &me, "r");
+        assert!(!refused, "asked for the first time");
+        assert!(!asks(&mut spaces, &me, "r").0, "nothing was taken yet, and nothing refused");
+        let (_, other) = asks(&mut spaces, &me, "other");
+        spaces.on_refused(&at, &me, &r);
+        for _ in 0..2 {
+            assert!(asks(&mut spaces, &me, "r").0 && !asks(&mut spaces, &you, "r").0);
+            assert!(!asks(&mut spaces, &me, "other").0);
+        }
+        spaces.on_accepted(&at, &you, &r);
+        spaces.on_accepted(&at, &me, &other);
+        assert!(asks(&mut spaces, &me, "r").0);
+        spaces.on_accepted(&at, &me, &r);
+        assert!(!asks(&mut spaces, &me, "r").0);
+    }
+
+    #[test]
+    fn the_nonce_of_an_answer_under_way_is_for_nobody_else() {
+        let (mut spaces, at) = (Spaces::default(), url("http://h/a"));
+        let answer = spaces.answer(&asked(&at), &who(Scheme::Digest), [DIGEST.as_bytes()], "c").unwrap();
+        assert_eq!(signed(&mut spaces, "http://h/a", Scheme::Digest), None);
+        spaces.keep(&at, answer.space.clone());
+        assert!(signed(&mut spaces, "http://h/a", Scheme::Digest).unwrap().contains("nc=00000002"));
+        // Another request was given the same nonce: its count does not start anew.
+        spaces.keep(&at, answer.space);
+        assert!(signed(&mut spaces, "http://h/a", Scheme::Digest).unwrap().contains("nc=00000003"));
     }
 
     #[test]
@@ -366,15 +415,19 @@ mod tests {
     }
 
     #[test]
-    fn a_next_nonce_is_used_next() {
+    fn a_next_nonce_is_used_next_in_the_realm_that_told_it() {
         let mut spaces = Spaces::default();
-        answered(&mut spaces, "http://h/", Scheme::Digest, &[DIGEST]).unwrap();
-        spaces.on_info(&url("http://h/"), b"qop=auth, rspauth=\"x\"");
-        spaces.on_info(&url("http://other/"), b"nextnonce=\"evil\"");
+        let realm = answered(&mut spaces, "http://h/", Scheme::Digest, &[DIGEST]).unwrap().space.realm().clone();
+        let deep = "Digest realm=deep, nonce=d, qop=auth, domain=\"/deep\"";
+        let deep = answered(&mut spaces, "http://h/deep", Scheme::Digest, &[deep]).unwrap().space.realm().clone();
+        spaces.on_info(&url("http://h/"), &realm, b"qop=auth, rspauth=\"x\"");
+        spaces.on_info(&url("http://other/"), &realm, b"nextnonce=\"evil\"");
+        spaces.on_info(&url("http://h/deep"), &deep, b"nextnonce=\"deeper\"");
         assert!(signed(&mut spaces, "http://h/", Scheme::Digest).unwrap().contains("nonce=\"n\""));
-        spaces.on_info(&url("http://h/"), b"nextnonce=\"next\", qop=auth");
+        spaces.on_info(&url("http://h/"), &realm, b"nextnonce=\"next\", qop=auth");
         let value = signed(&mut spaces, "http://h/", Scheme::Digest).unwrap();
         assert!(value.contains("nonce=\"next\"") && value.contains("nc=00000001"), "{value}");
+        assert!(signed(&mut spaces, "http://h/deep", Scheme::Digest).unwrap().contains("nonce=\"deeper\""));
     }
 
     #[test]

@@ -113,6 +113,19 @@ async fn item_23_a_redirect_before_the_body_was_begun_gets_all_of_a_one_time_str
 }
 
 #[tokio::test]
+async fn item_23_who_is_asked_before_the_body_was_begun_answers_and_sends_all_of_a_one_time_stream() {
+    let challenge = "www-authenticate: Digest realm=r, nonce=n, qop=auth";
+    let asks = refuses(&format!("HTTP/1.1 401 Unauthorized\r\n{challenge}\r\ncontent-length: 0\r\n\r\n"));
+    let takes = Script::new().expect_head().send(CONTINUE).expect_body(4).send(OK).hang();
+    let server = serve([asks, takes]).await;
+    let request = Session::default().put(server.url("/")).digest_auth("me", "pw").body(once()).expect_continue(LONG);
+    assert_eq!(in_time(request.send()).await.unwrap().status(), 200);
+    let [asked, taken] = [0, 1].map(|at| text(&server.received()[at]));
+    assert!(asked.ends_with("\r\n\r\n") && !asked.contains("uthorization"), "{asked}");
+    assert!(taken.contains("uthorization: Digest ") && taken.ends_with("\r\n\r\nbody"), "{taken}");
+}
+
+#[tokio::test]
 async fn without_a_body_nothing_is_expected() {
     let (origin, session) = (origin().await, Session::default());
     for body in [Body::empty(), Body::from("")] {

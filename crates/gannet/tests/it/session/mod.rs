@@ -21,6 +21,7 @@ mod guard;
 mod hickory;
 mod http2;
 mod middlewares;
+mod nonces;
 mod parts;
 mod pool;
 mod proxies;
