@@ -102,11 +102,18 @@ async fn who_starts_while_the_first_answer_is_under_way_is_not_taken_for_refused
 
 #[tokio::test]
 async fn many_first_requests_against_one_time_nonces_all_succeed() {
-    let (_realms, url) = Realms::start().await;
+    let (realms, url) = Realms::start().await;
     let session = knowing();
-    let all = stream::iter(0..300).map(|_| session.get(format!("{url}/a/b")).send()).buffer_unordered(16);
-    let statuses: Vec<u16> = in_time(all.map(|response| response.unwrap().status().as_u16()).collect()).await;
-    assert_eq!(statuses, vec![200; 300]);
+    let first = session.get(format!("{url}/a/held")).send();
+    let others = async {
+        realms.arrived.notified().await;
+        let all = stream::iter(0..300).map(|_| session.get(format!("{url}/a/b")).send()).buffer_unordered(16);
+        let statuses: Vec<u16> = all.map(|response| response.unwrap().status().as_u16()).collect().await;
+        realms.release.notify_one();
+        statuses
+    };
+    let (first, others) = in_time(async { tokio::join!(first, others) }).await;
+    assert_eq!((first.unwrap().status().as_u16(), others), (200, vec![200; 300]));
 }
 
 #[tokio::test]
