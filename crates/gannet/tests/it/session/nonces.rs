@@ -83,13 +83,13 @@ fn knowing() -> Session {
 
 /// Asks for this path while the answer to another signed request is on its way.
 async fn meanwhile(realms: &Realms, session: &Session, held: String, path: String) -> [u16; 2] {
-    let first = async { session.get(held).send().await.unwrap().status().as_u16() };
-    let second = async {
+    let first = Box::pin(async { session.get(held).send().await.unwrap().status().as_u16() });
+    let second = Box::pin(async {
         realms.arrived.notified().await;
         let status = session.get(path).send().await.unwrap().status().as_u16();
         realms.release.notify_one();
         status
-    };
+    });
     in_time(async { tokio::join!(first, second) }).await.into()
 }
 
@@ -104,14 +104,14 @@ async fn who_starts_while_the_first_answer_is_under_way_is_not_taken_for_refused
 async fn many_first_requests_against_one_time_nonces_all_succeed() {
     let (realms, url) = Realms::start().await;
     let session = knowing();
-    let first = session.get(format!("{url}/a/held")).send();
-    let others = async {
+    let first = Box::pin(session.get(format!("{url}/a/held")).send());
+    let others = Box::pin(async {
         realms.arrived.notified().await;
         let all = stream::iter(0..300).map(|_| session.get(format!("{url}/a/b")).send()).buffer_unordered(16);
         let statuses: Vec<u16> = all.map(|response| response.unwrap().status().as_u16()).collect().await;
         realms.release.notify_one();
         statuses
-    };
+    });
     let (first, others) = in_time(async { tokio::join!(first, others) }).await;
     assert_eq!((first.unwrap().status().as_u16(), others), (200, vec![200; 300]));
 }
