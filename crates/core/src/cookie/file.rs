@@ -210,8 +210,11 @@ fn spelled(domain: &str) -> Option<(String, bool)> {
     let name = domain.trim_end_matches('.');
     let host = Host::parse(name).or_else(|_| Host::parse(&format!("[{name}]"))).ok()?;
     let is_ip = !matches!(host, Host::Domain(_));
-    // Percent-encoded or as U+3002, a dot may come to the end only now.
-    let text = host.to_string().trim_end_matches('.').to_owned();
+    let text = host.to_string();
+    // Percent-encoded or as U+3002, a dot may come to the end only now; without it, it may be an address.
+    if text.ends_with('.') {
+        return spelled(&text);
+    }
     (!text.is_empty() && !text.starts_with('.')).then_some((text, is_ip))
 }
 

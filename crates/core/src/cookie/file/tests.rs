@@ -157,6 +157,16 @@ fn the_end_of_a_session_takes_what_has_no_end_of_its_own() {
     assert_eq!((left, jar.len()), (vec!["__Secure-s", "ü"], 2));
 }
 
+#[test]
+fn a_domain_that_is_an_address_without_its_last_dots_is_read_as_that_address() {
+    for domain in ["27.0.%2E", "27.0..", "27.0\u{3002}%2e"] {
+        let jar = read(&format!("{domain}\tTRUE\t/\tFALSE\t0\tE\tkv\n")).unwrap();
+        let cookies: Vec<_> = jar.iter().map(|cookie| (cookie.domain(), cookie.host_only())).collect();
+        assert_eq!(cookies, [("27.0.0.0", true)], "{domain}");
+        assert_eq!(all(&read(&jar.write(Format::Json)).unwrap()), all(&jar));
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_stored_survives_being_written(
