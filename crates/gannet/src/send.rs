@@ -118,34 +118,33 @@ impl Sending<'_> {
             let mut lease = self.lease(again, fresh_only).await?;
             self.held = None;
             let reused = self.mark_lease(&mut lease);
-            let failed = match self.start(lease) {
+            let again_for = match self.start(lease) {
                 Ok(mut exchange) => match poll_fn(|cx| exchange.poll_head(cx)).await {
                     Ok(head) => match self.on_head(&head, exchange, reused && !fresh_only)? {
                         Ok(body) => return Ok((head, body)),
-                        Err(Again::WithoutExpect) => Err(RetryReason::Unexpected),
-                        Err(Again::Elsewhere) => Err(RetryReason::Misdirected),
+                        Err(reason) => Ok(reason),
                     },
-                    Err(failed) => Ok(failed),
+                    Err(failed) => Err(failed),
                 },
-                Err(failed) => Ok(failed),
+                Err(failed) => Err(failed),
             };
-            let reason = match failed {
-                Err(reason) => {
+            let reason = match again_for {
+                Ok(reason) => {
                     fresh_only |= matches!(reason, RetryReason::Misdirected);
                     reason
                 }
                 // RFC 9112 §9.3.1: the server closed a kept connection while our request was on its way.
                 // Once is bad luck; the second try goes on a connection that nobody has used.
-                Ok(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
+                Err(Failed { unanswered: true, .. }) if reused && again && !fresh_only => {
                     fresh_only = true;
                     RetryReason::StaleConnection
                 }
                 // RFC 9113 §8.7. No attempt: the server has not looked at it, whatever the method.
-                Ok(Failed { error, .. }) if self.may_resend(&error, refusals) => {
+                Err(Failed { error, .. }) if self.may_resend(&error, refusals) => {
                     refusals += 1;
                     RetryReason::Unprocessed
                 }
-                Ok(failed) => return Err(failed.error),
+                Err(failed) => return Err(failed.error),
             };
             self.marks.before = self.started.elapsed();
             self.held = Some(self.session.pool.closing.hold());
@@ -160,7 +159,7 @@ impl Sending<'_> {
         head: &ResponseHead,
         mut exchange: Exchange,
         may_go_elsewhere: bool,
-    ) -> Result<Result<ResponseBody, Again>> {
+    ) -> Result<Result<ResponseBody, RetryReason>> {
         let (status, version, reason) = (head.status, head.version, head.reason.as_deref());
         self.tell(&Event::HeadReceived { status, reason, version, headers: ShownHeaders(&head.headers) });
         if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -169,12 +168,12 @@ impl Sending<'_> {
         }
         let unspent = exchange.reclaim(&mut self.request.body.kind);
         if self.repeats_without_expect(status, unspent) {
-            return Ok(Err(Again::WithoutExpect));
+            return Ok(Err(RetryReason::Unexpected));
         }
         let has_body = unspent || self.request.body.is_replayable();
         if status == StatusCode::MISDIRECTED_REQUEST && may_go_elsewhere && has_body {
             exchange.abandon();
-            return Ok(Err(Again::Elsewhere));
+            return Ok(Err(RetryReason::Misdirected));
         }
         Ok(Ok(self.body(head, exchange)))
     }
@@ -191,10 +190,11 @@ impl Sending<'_> {
     fn start(&mut self, lease: Lease) -> Result<Exchange, Failed> {
         let limits = HeadLimits { max_bytes: self.session.options.response.max_head, ..HeadLimits::default() };
         let clock = Clock { read: self.timeouts.read, total: self.total, moved: Instant::now() };
+        let framing = self.framing();
+        let held = self.held(framing, clock.moved);
+        let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
         if let Some(muxed) = lease.muxed() {
             let head = self.http2_head(muxed)?;
-            let held = self.held(self.framing(), clock.moved);
-            let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
             let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
             let asked = Asked { head, body: &mut self.request.body, held };
             return Http2::start(lease, asked, limits, clock, watch)
@@ -202,10 +202,7 @@ impl Sending<'_> {
         }
         let kind = RequestKind { head: self.request.method == Method::HEAD, upgrade: self.is_upgrade() };
         let mut out = buffer::take_write();
-        let framing = self.framing();
         self.write_head(&mut out, framing)?;
-        let held = self.held(framing, clock.moved);
-        let meters = self.request.own.transfer.as_deref().and_then(|own| own.meters(self.request.body.length()));
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
         let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
         let reader = ResponseReader::new(kind, limits);
@@ -282,13 +279,6 @@ impl Sending<'_> {
             head_after,
         }
     }
-}
-
-/// How a request is sent again though it was answered.
-enum Again {
-    WithoutExpect,
-    /// On another connection (RFC 9110 §15.5.20).
-    Elsewhere,
 }
 
 /// Bounds a wait by a timeout of its own and by `total`.

@@ -40,10 +40,14 @@ impl Sending<'_> {
     /// A connection, reused or new. Waiting for one and opening one are boxed: they are large and rare, and every request
     /// in flight would carry their room.
     pub(super) async fn lease(&mut self, again: bool, fresh_only: bool) -> Result<Lease> {
-        let since = Instant::now();
+        // Since when it waits for room, all its waits together.
+        let mut since = None;
         let mut lease = match self.checkout()? {
             Ok(lease) => lease,
-            Err(waiting) => Box::pin(self.turn(waiting, since, None)).await?,
+            Err(waiting) => {
+                let since = *since.insert(Instant::now());
+                Box::pin(self.turn(waiting, since, None)).await?
+            }
         };
         loop {
             if is_fit(&mut lease, again, fresh_only).await {
@@ -63,6 +67,7 @@ impl Sending<'_> {
             // Others of its host may be on a connection that will have room.
             match lease.connect_failed() {
                 Some(waiting) if may_wait_after(error.kind()) => {
+                    let since = *since.get_or_insert_with(Instant::now);
                     lease = Box::pin(self.turn(waiting, since, Some(error))).await?;
                 }
                 _ => return Err(error),
@@ -92,7 +97,6 @@ impl Sending<'_> {
 
     /// Waits in line. Who waits in vain is told the error that came before.
     async fn turn(&mut self, waiting: Waiting, since: Instant, after: Option<Error>) -> Result<Lease> {
-        // Of all its waits together.
         let until = self.timeouts.pool.map(|limit| (later(since, limit), limit));
         let lease = self.wait(waiting, until).await;
         lease.map_err(|error| match after {
@@ -174,12 +178,8 @@ impl Inner {
     }
 
     async fn speak(&self, conn: Conn, url: &Url) -> Result<Spoken> {
-        let is_http2 = match self.options.http.version {
-            HttpVersion::Auto => url.scheme() == "https" && conn.stream.speaks_http2(),
-            HttpVersion::Http1 => false,
-            HttpVersion::Http2PriorKnowledge => true,
-        };
-        match is_http2 {
+        let unasked = self.options.http.version == HttpVersion::Http2PriorKnowledge;
+        match self.may_share(url) && (unasked || conn.stream.speaks_http2()) {
             true => Ok(Spoken::Http2(Muxed::open(conn, url, &self.options).await?)),
             false => Ok(Spoken::Http1(conn)),
         }
