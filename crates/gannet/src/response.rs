@@ -26,7 +26,7 @@ use crate::connect::TlsInfo;
 use crate::error::{Error, Result};
 use crate::timings::Timings;
 
-pub(crate) use self::body::ResponseBody;
+pub(crate) use self::body::{ResponseBody, too_large};
 pub use self::fields::Link;
 pub use self::parts::{Multipart, ReceivedPart};
 pub use self::streams::{Chunks, Events, ResponseLines};

@@ -16,7 +16,7 @@ use super::{Download, DownloadOptions, SaveAs, Saved};
 use crate::error::{Error, Result};
 use crate::progress::{OnProgress, Progress};
 use crate::request::{Request, set_missing};
-use crate::response::Response;
+use crate::response::{Response, too_large};
 use crate::retrying::outcome_of_head;
 use crate::session::Session;
 
@@ -150,6 +150,7 @@ impl Saving {
         if matches!(step, Step::Fail) {
             return Err(refused(&response));
         }
+        let max = self.request.own.max_body.or(self.session.settings().response.max_body);
         let part = match &mut self.part {
             Some(part) => part,
             None => {
@@ -163,6 +164,10 @@ impl Saving {
         let is_coded = response.headers().contains("content-encoding");
         match step {
             Step::Append { total } if !is_coded => {
+                // The bound is the file's, not that of each answer.
+                if let Some(max) = max.filter(|max| total > *max) {
+                    return Err(response.told(too_large(max)).into());
+                }
                 part.total = Some(total);
                 self.resumed_at = part.length;
                 let before = part.length;

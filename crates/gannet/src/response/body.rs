@@ -268,7 +268,7 @@ fn push(decoder: &mut Option<Box<ContentDecoder>>, wire: &[u8], out: &mut Vec<u8
     }
 }
 
-fn too_large(max: u64) -> Error {
+pub(crate) fn too_large(max: u64) -> Error {
     Error::new(ErrorKind::TooLarge, Phase::Body, format!("the body is larger than {max} bytes"))
 }
 

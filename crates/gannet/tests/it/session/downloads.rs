@@ -188,6 +188,19 @@ async fn item_18_attempts_go_on_where_they_broke_off_within_their_bound() {
 }
 
 #[tokio::test]
+async fn the_largest_body_bounds_the_whole_file_and_not_each_answer() {
+    let folder = Folder::new();
+    let server = serve([whole(TAG, BODY, 5), rest(TAG, BODY, 5, 11), rest(TAG, BODY, 5, 11)]).await;
+    broken(&folder, &server).await;
+    for (max, wanted) in [(10, Err(ErrorKind::TooLarge)), (11, Ok(11))] {
+        let session = session(|options| options.response.max_body = Some(max));
+        let saved = in_time(session.download(server.url("/a"), folder.path("f")).send()).await;
+        assert_eq!(saved.map(|saved| saved.length).map_err(|error| error.kind()), wanted);
+    }
+    assert_eq!(folder.read("f").as_deref(), Some(BODY));
+}
+
+#[tokio::test]
 async fn a_server_that_gives_a_slice_at_a_time_is_asked_until_the_whole_is_there() {
     let folder = Folder::new();
     let slices = [whole(TAG, BODY, 2), rest(TAG, BODY, 2, 6), rest(TAG, BODY, 6, 9), rest(TAG, BODY, 9, 11)];
