@@ -309,6 +309,24 @@ async fn a_window_grows_with_a_body_that_is_read_as_it_comes_and_no_further_than
     assert_eq!(windows_told(&server.received()[0]), [1_000, 3_000]);
 }
 
+#[tokio::test]
+async fn beyond_its_age_a_connection_goes_on_where_no_other_may_be_opened_beside_a_long_stream() {
+    let origin = origin().await;
+    let session = session(|options| {
+        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
+        options.connections.max_per_host = Some(1);
+        options.connections.max_age = Some(Duration::from_nanos(1));
+    });
+    let long = in_time(session.get(origin.https_url("/bytes/9000000")).send()).await.unwrap();
+    for id in 1..=3 {
+        assert_eq!(in_time(json_of(session.get(origin.https_url(&format!("/items/{id}"))))).await["id"], id);
+    }
+    assert_eq!(origin.stats().connections_total, 1);
+    drop(long);
+    in_time(json_of(session.get(origin.https_url("/items/4")))).await;
+    assert_eq!(origin.stats().connections_total, 2);
+}
+
 /// What a client's SETTINGS said of the initial window, one after another.
 fn windows_told(received: &[u8]) -> Vec<u32> {
     let settings = frames_in(received).into_iter().filter(|(kind, ..)| *kind == frames::SETTINGS);
