@@ -91,7 +91,13 @@ fn a_run_over_many_hosts_looks_many_names_up_at_once() {
     assert!(names.most_at_once() <= 8, "{}", names.most_at_once());
     run(&[]);
     assert!(names.most_at_once() > 32, "{}", names.most_at_once());
-    assert_eq!(names.asked().len(), 1200);
+    // A datagram may be lost, and is sent again if anybody still waits for its answer: every row was led to its host by
+    // its IPv4 address, in both runs.
+    let mut of_v4: Vec<_> = names.asked().into_iter().filter(|asked| !asked.v6).map(|asked| asked.name).collect();
+    assert!(of_v4.len() >= 600, "{}", of_v4.len());
+    of_v4.sort_unstable();
+    of_v4.dedup();
+    assert_eq!(of_v4.len(), 300);
 }
 
 #[test]
