@@ -9,11 +9,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gannet_core::{ErrorKind, Phase};
+use gannet_core::Phase;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ pub(crate) fn send_through<'a>(session: &'a Arc<Inner>, chain: Chain, request: R
     let total = total.map(|limit| (crate::alarm::later(started, limit), limit));
     let next = Next { session: session.clone(), chain, at: 0, total };
     Box::pin(async move {
-        let handled = within(total, None, ErrorKind::TimeoutTotal, Phase::Prepare, next.run(request)).await;
+        let handled = within(total, None, Phase::Prepare, pin!(next.run(request))).await;
         handled.map_err(|error: Error| error.with_url(&url).with_elapsed(started.elapsed()))
     })
 }

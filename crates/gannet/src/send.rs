@@ -7,6 +7,7 @@ mod head;
 mod reach;
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -281,30 +282,18 @@ impl Sending<'_> {
     }
 }
 
-/// Bounds a wait by a timeout of its own and by `total`.
+/// Bounds a wait by `total` and by a timeout of its own. The wait is pinned by the caller: taken by value it would have its
+/// room in this future twice.
 pub(crate) async fn within<T>(
     total: Option<(Instant, Duration)>,
-    own: Option<Duration>,
-    kind: ErrorKind,
+    own: Option<(Instant, Duration, ErrorKind)>,
     phase: Phase,
-    wait: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let own = own.map(|limit| (later(Instant::now(), limit), limit));
-    within_either(total, own, kind, phase, wait).await
-}
-
-/// As [`within`], by a timeout of its own that has begun before.
-async fn within_either<T>(
-    total: Option<(Instant, Duration)>,
-    own: Option<(Instant, Duration)>,
-    kind: ErrorKind,
-    phase: Phase,
-    wait: impl Future<Output = Result<T>>,
+    wait: Pin<&mut impl Future<Output = Result<T>>>,
 ) -> Result<T> {
     let (at, limit, kind) = match (own, total) {
-        (Some((at, limit)), Some((total, _))) if at <= total => (at, limit, kind),
+        (Some(own), Some((total, _))) if own.0 <= total => own,
         (_, Some((at, limit))) => (at, limit, ErrorKind::TimeoutTotal),
-        (Some((at, limit)), None) => (at, limit, kind),
+        (Some(own), None) => own,
         (None, None) => return wait.await,
     };
     match timeout_at(at, wait).await {

@@ -2,6 +2,7 @@
 //! connection and what is spoken on it. Refuses kept connections that are not fit for what cannot be sent twice.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use gannet_core::{ErrorKind, Phase};
 use tokio::time::Instant;
 use url::{Position, Url};
 
-use super::{Sending, within, within_either};
+use super::{Sending, within};
 use crate::alarm::later;
 use crate::connect::Wanted;
 use crate::error::{Error, Result};
@@ -97,7 +98,7 @@ impl Sending<'_> {
 
     /// Waits in line. Who waits in vain is told the error that came before.
     async fn turn(&mut self, waiting: Waiting, since: Instant, after: Option<Error>) -> Result<Lease> {
-        let until = self.timeouts.pool.map(|limit| (later(since, limit), limit));
+        let until = self.timeouts.pool.map(|limit| (later(since, limit), limit, ErrorKind::TimeoutPool));
         let lease = self.wait(waiting, until).await;
         lease.map_err(|error| match after {
             Some(after) => error.with_source(after),
@@ -105,13 +106,13 @@ impl Sending<'_> {
         })
     }
 
-    async fn wait(&mut self, mut waiting: Waiting, until: Option<(Instant, Duration)>) -> Result<Lease> {
+    async fn wait(&mut self, mut waiting: Waiting, until: Option<(Instant, Duration, ErrorKind)>) -> Result<Lease> {
         let pool = &self.session.pool;
         loop {
             self.tell(&Event::QueueStart);
             let since = Instant::now();
-            let turn = async { Ok(waiting.turn().await) };
-            let lease = within_either(self.total, until, ErrorKind::TimeoutPool, Phase::Pool, turn).await?;
+            let turn = pin!(async { Ok(waiting.turn().await) });
+            let lease = within(self.total, until, Phase::Pool, turn).await?;
             self.marks.queued += since.elapsed();
             self.tell(&Event::QueueEnd { waited: self.marks.queued });
             match lease {
@@ -129,7 +130,7 @@ impl Sending<'_> {
 
     async fn connect(&mut self) -> Result<Spoken> {
         let (url, pool, via, http1) = (&self.request.url, &self.session.pool, self.via.as_deref(), self.is_upgrade());
-        let connect = async {
+        let connect = pin!(async {
             tokio::select! {
                 biased;
                 () = pool.closing.cut_off() => Err(Error::closed()),
@@ -139,8 +140,8 @@ impl Sending<'_> {
                     if http1 { Ok(Spoken::Http1(conn)) } else { self.session.speak(conn, url).await }
                 } => opened,
             }
-        };
-        within(self.total, None, ErrorKind::TimeoutConnect, Phase::Connect, connect).await
+        });
+        within(self.total, None, Phase::Connect, connect).await
     }
 
     /// What is known of the connection; whether it was used before.
