@@ -21,6 +21,7 @@ pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs, request: &R
     options.without_headers = values::left_out(&request.headers);
     options.http.version = version(network);
     options.http.ping_interval = network.http2_ping_interval;
+    options.http.ping_timeout = network.http2_ping_timeout.unwrap_or(options.http.ping_timeout);
     options.tls.danger.accept_invalid_certs = network.insecure;
     for path in &network.cacert {
         options.tls.extra_roots.push(certificates(path, "--cacert")?);
@@ -50,6 +51,8 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
         return Err(usage(format!("--proxy-header '{name}:': nothing is sent to proxies that could be left out")));
     }
     proxy.tls.danger.accept_invalid_certs = args.proxy_insecure;
+    proxy.tls.client = connect::client([&args.proxy_cert, &args.proxy_key], ["--proxy-cert", "--proxy-key"])?;
+    proxy.tls.pins = args.proxy_pinnedpubkey.clone();
     for path in &args.proxy_cacert {
         proxy.tls.extra_roots.push(certificates(path, "--proxy-cacert")?);
     }
@@ -125,10 +128,13 @@ fn limits(args: &TimeoutArgs) -> Timeouts {
     }
 }
 
-/// How far bodies are undone.
+/// How far responses are taken, and their bodies undone.
 pub(crate) fn decode(args: &DecodeArgs, options: &mut Options) {
     options.decode.enabled = !args.no_decode;
     options.decode.max_ratio = Some(args.max_ratio).filter(|ratio| *ratio > 0);
+    if let Some(most) = args.max_head {
+        options.response.max_head = usize::try_from(most).unwrap_or(usize::MAX);
+    }
 }
 
 fn version(args: &NetworkArgs) -> HttpVersion {
@@ -140,7 +146,7 @@ fn version(args: &NetworkArgs) -> HttpVersion {
 }
 
 fn redirects(args: &NetworkArgs) -> RedirectPolicy {
-    RedirectPolicy { max: args.max_redirects, follow: !args.no_follow, ..RedirectPolicy::default() }
+    RedirectPolicy { max: args.max_redirects, follow: !args.no_follow, downgrade: !args.no_downgrade }
 }
 
 fn certificates(path: &Path, option: &str) -> anyhow::Result<String> {

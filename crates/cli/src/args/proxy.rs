@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gannet::Pin;
 
 use super::values::{self, HeaderArg, ProxyArg};
 
@@ -31,6 +32,18 @@ pub(crate) struct ProxyArgs {
     /// Trust the certificates of this PEM file too, for an https proxy
     #[arg(long, value_name = "FILE")]
     pub(crate) proxy_cacert: Vec<PathBuf>,
+
+    /// Show this certificate to an https proxy that asks for one: a PEM file, the key in it or in --proxy-key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proxy_cert: Option<PathBuf>,
+
+    /// The private key of --proxy-cert: a PEM file, not encrypted
+    #[arg(long, value_name = "FILE", requires = "proxy_cert")]
+    pub(crate) proxy_key: Option<PathBuf>,
+
+    /// Speak only to an https proxy with one of these public keys, written as for --pinnedpubkey
+    #[arg(long, value_name = "HASHES", value_delimiter = ';')]
+    pub(crate) proxy_pinnedpubkey: Vec<Pin>,
 
     /// Accept any certificate of an https proxy
     #[arg(long)]

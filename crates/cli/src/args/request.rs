@@ -50,7 +50,7 @@ pub(crate) struct RequestArgs {
     pub(crate) who: WhoArgs,
 }
 
-/// How far a body is undone.
+/// How far a response is taken, and its body undone.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct DecodeArgs {
@@ -61,6 +61,10 @@ pub(crate) struct DecodeArgs {
     /// How many times its compressed size a body may grow, once past 100 MiB; 0 for any
     #[arg(long, value_name = "N", default_value_t = 250)]
     pub(crate) max_ratio: u32,
+
+    /// The largest head of a response, interim ones and trailers included; a larger one is an error [default: 64K]
+    #[arg(long, value_name = "BYTES", value_parser = values::some_bytes)]
+    pub(crate) max_head: Option<u64>,
 }
 
 /// How long it may take. Every value in seconds (1.5), or with a unit (500ms, 2m), or `none`.
@@ -92,6 +96,10 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) max_redirects: u32,
 
+    /// Refuse a redirect from https to http
+    #[arg(long)]
+    pub(crate) no_downgrade: bool,
+
     /// Take a redirect as the response
     #[arg(long, conflicts_with = "max_redirects")]
     pub(crate) no_follow: bool,
@@ -109,9 +117,13 @@ pub(crate) struct NetworkArgs {
     pub(crate) http2_prior_knowledge: bool,
 
     /// Where nothing comes on a connection of HTTP/2 that carries requests, ask after so long whether the server is
-    /// still there; without an answer in 20 s the requests fail [default: never]
+    /// still there [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with = "http1")]
     pub(crate) http2_ping_interval: Option<Duration>,
+
+    /// How long the answer to that may take; then the requests of the connection fail [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, requires = "http2_ping_interval")]
+    pub(crate) http2_ping_timeout: Option<Duration>,
 
     /// Accept any certificate: anyone on the way can read and change everything
     #[arg(short = 'k', long)]

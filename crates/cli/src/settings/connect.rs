@@ -1,5 +1,7 @@
 //! How hosts are reached: the options of connections and TLS, as the library has them.
 
+use std::path::PathBuf;
+
 use gannet::{ClientCertificate, ErrorKind, Hickory, HickoryOptions, IpVersion, Options, TlsVersion};
 
 use crate::args::{ConnectArgs, values};
@@ -15,7 +17,7 @@ const ASYNC_LOOKUPS: usize = 256;
 pub(super) fn apply(args: &ConnectArgs, options: &mut Options) -> anyhow::Result<()> {
     let tls = &mut options.tls;
     tls.only_extra_roots = args.cacert_only;
-    tls.client = client(args)?;
+    tls.client = client([&args.cert, &args.key], ["--cert", "--key"])?;
     tls.pins = args.pinnedpubkey.clone();
     tls.server_name = args.tls_server_name.clone();
     tls.min_version = if args.tlsv1_3 { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
@@ -66,16 +68,22 @@ pub(super) fn refused(error: &gannet::Error) -> Option<anyhow::Error> {
         "dns.overrides" => "--resolve",
         "tls.extra_roots" | "tls.only_extra_roots" => "--cacert",
         "proxy.tls.extra_roots" => "--proxy-cacert",
+        "proxy.tls.client.key" => "--proxy-key",
+        "proxy.tls.client.chain" | "proxy.tls.client" => "--proxy-cert",
         _ => return None,
     };
     (error.kind() == ErrorKind::Request).then(|| usage(format!("{name}:{rest}")))
 }
 
-fn client(args: &ConnectArgs) -> anyhow::Result<Option<ClientCertificate>> {
-    let Some(cert) = &args.cert else { return Ok(None) };
-    let chain = values::read_file(cert, "--cert")?;
-    let key = match &args.key {
-        Some(key) => values::read_file(key, "--key")?,
+/// The certificate to show and its key, of two files or of one that holds both.
+///
+/// # Errors
+/// Usage: a file that cannot be read.
+pub(super) fn client(files: [&Option<PathBuf>; 2], options: [&str; 2]) -> anyhow::Result<Option<ClientCertificate>> {
+    let Some(cert) = files[0] else { return Ok(None) };
+    let chain = values::read_file(cert, options[0])?;
+    let key = match files[1] {
+        Some(key) => values::read_file(key, options[1])?,
         None => chain.clone(),
     };
     Ok(Some(ClientCertificate { chain, key }))

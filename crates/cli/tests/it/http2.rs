@@ -104,4 +104,9 @@ fn a_silent_server_is_asked_by_a_ping_whether_it_is_still_there() {
     gannet([&["fetch", &file], &asking[..], &more[..]].concat()).assert_code(3);
     assert_eq!(rows_in(&out)[0]["error"]["kind"], "connection", "{:?}", rows_in(&out));
     gannet(["get", &server.url("/"), "--http1.1", "--http2-ping-interval", "1"]).assert_code(2);
+    // One that says nothing more.
+    let server = ScriptedServer::start_blocking([begun().expect_frame(frames::PING).hang()]).unwrap();
+    let bounded = [&asking[..], &["--http2-ping-timeout", "100ms"]].concat();
+    gannet([&["get", &server.url("/")], &bounded[..]].concat()).assert_code(3).assert_says("ping");
+    gannet(["get", &server.url("/"), "--http2-ping-timeout", "1"]).assert_code(2).assert_says("--http2-ping-interval");
 }

@@ -147,7 +147,7 @@ fn certificates_keys_pins_and_versions_are_shown_and_asked_for() {
     get(&["--cert", &cert]).assert_code(2).assert_says("--key: ");
     get(&["--cert", &place.name("none.pem")]).assert_code(2).assert_says("--cert: ");
     let wrong = format!("sha256//{}=", "A".repeat(43));
-    let pinned = get(&["-E", &both, "--pinnedpubkey", &wrong]).assert_code(3).assert_says("tls.pins");
+    let pinned = get(&["-E", &both, "--pinnedpubkey", &wrong]).assert_code(3).assert_says("none of the pins");
     let right = pinned.err.split("sha256//").nth(1).unwrap().split(',').next().unwrap();
     get(&["-E", &both, "--pinnedpubkey", &format!("{wrong};sha256//{right}")]).assert_code(0);
     get(&["--pinnedpubkey", "sha256//no"]).assert_code(2).assert_says("base64");

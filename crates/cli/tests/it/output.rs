@@ -150,6 +150,33 @@ fn a_redirected_row_says_where_it_ended() {
 }
 
 #[test]
+fn a_redirect_from_https_to_http_can_be_refused() {
+    let origin = Origin::start_blocking().unwrap();
+    let down = origin.https_url(&format!("/redirect-to?url={}", origin.url("/get")));
+    let up = origin.url(&format!("/redirect-to?url={}", origin.https_url("/get")));
+    for command in ["get", "fetch"] {
+        gannet([command, &down, "-k"]).assert_code(0);
+        gannet([command, &up, "-k", "--no-downgrade"]).assert_code(0);
+    }
+    gannet(["get", &down, "-k", "--no-downgrade"]).assert_code(3).assert_says("redirect").assert_says("from https to");
+    let row = gannet(["fetch", &down, "-k", "--no-downgrade"]).assert_code(3).row();
+    assert_eq!((&row["error"]["kind"], &row["attempts"]), (&json!("redirect"), &json!(1)));
+}
+
+#[test]
+fn a_head_may_be_as_large_as_asked_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url(&format!("/response-headers?x={}", "a".repeat(2000)));
+    for command in ["get", "fetch"] {
+        gannet([command, &url]).assert_code(0);
+        gannet([command, &url, "--max-head", "4K"]).assert_code(0);
+    }
+    gannet(["get", &url, "--max-head", "1K"]).assert_code(3).assert_says("protocol");
+    let row = gannet(["fetch", &url, "--max-head", "1K"]).assert_code(3).row();
+    assert_eq!(row["error"]["kind"], "protocol", "{row}");
+}
+
+#[test]
 fn nothing_is_written_when_only_counting() {
     let origin = Origin::start_blocking().unwrap();
     let ran = gannet(["fetch", &origin.url("/items/{1..20}"), "--format", "none"]).assert_code(0);

@@ -83,6 +83,40 @@ fn an_https_proxy_is_verified_by_its_own_options() {
 }
 
 #[test]
+fn an_https_proxy_is_shown_a_certificate_and_held_to_its_pins() {
+    let origin = Origin::start_blocking().unwrap();
+    let identity = Identity::for_names(&["127.0.0.1"]).unwrap();
+    let client = Identity::for_names(&["client.test"]).unwrap();
+    let demanding = identity.demanding_client_of(client.ca_pem()).unwrap();
+    let proxy = Proxy::builder().identity(&demanding).start_blocking().unwrap();
+    let place = Place::new();
+    let (ca, cert) = (place.file("proxy.pem", identity.ca_pem()), place.file("cert.pem", client.pem().0));
+    let key = place.file("key.pem", client.pem().1);
+    let both = place.file("both.pem", &[client.pem().0, client.pem().1].concat());
+    let (url, through) = (origin.url("/items/7"), proxy.url("https"));
+    for command in ["get", "fetch"] {
+        let usual = [command, &url, "-x", &through, "--proxy-cacert", &ca];
+        let run = |more: &[&str]| gannet(usual.iter().chain(more));
+        run(&["--proxy-cert", &cert, "--proxy-key", &key]).assert_code(0);
+        run(&["--proxy-cert", &both]).assert_code(0);
+        run(&["--proxy-cert", &cert]).assert_code(2).assert_says("--proxy-key: ");
+        run(&["--proxy-cert", &place.name("none.pem")]).assert_code(2).assert_says("--proxy-cert: ");
+        run(&["--proxy-key", &key]).assert_code(2).assert_says("--proxy-cert");
+    }
+    let get = |more: &[&str]| {
+        let usual = ["get", &url, "-x", &through, "--proxy-cacert", &ca, "--proxy-cert", &both];
+        gannet(usual.iter().chain(more))
+    };
+    // What is shown to origins is not shown to proxies.
+    gannet(["get", &url, "-x", &through, "--proxy-cacert", &ca, "--cert", &both]).assert_code(3).assert_says("tls");
+    let wrong = format!("sha256//{}=", "A".repeat(43));
+    let pinned =
+        get(&["--proxy-pinnedpubkey", &wrong]).assert_code(3).assert_says(&through).assert_says("none of the pins");
+    let right = pinned.err.split("sha256//").nth(1).unwrap().split(',').next().unwrap();
+    get(&["--proxy-pinnedpubkey", &format!("{wrong};sha256//{right}")]).assert_code(0);
+}
+
+#[test]
 fn fields_for_the_proxy_go_to_it_and_not_through_it() {
     let origin = Origin::start_blocking().unwrap();
     let proxy = Proxy::start_blocking().unwrap();

@@ -33,7 +33,7 @@ struct WrongKey(Pin);
 
 impl fmt::Display for WrongKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server's public key is {}, none of tls.pins", self.0)
+        write!(f, "the server's public key is {}, none of the pins", self.0)
     }
 }
 
