@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gannet_core::{ErrorKind, Phase};
+use gannet_core::{ErrorKind, Headers, Phase};
 use http::StatusCode;
 use url::Url;
 
@@ -25,6 +25,7 @@ struct Inner {
     url: Option<RedactedUrl>,
     host: Option<Box<str>>,
     status: Option<StatusCode>,
+    headers: Option<Headers>,
     body: Option<Bytes>,
     elapsed: Option<Duration>,
     attempts: u32,
@@ -54,6 +55,7 @@ impl Error {
             url: None,
             host: None,
             status: None,
+            headers: None,
             body: None,
             elapsed: None,
             attempts: 1,
@@ -119,6 +121,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_headers(mut self, headers: Headers) -> Self {
+        self.inner.headers = Some(headers);
+        self
+    }
+
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
         self.inner.body = Some(body);
         self
@@ -180,6 +187,12 @@ impl Error {
         self.inner.status.filter(|_| self.inner.kind == ErrorKind::Proxy)
     }
 
+    /// The fields of the response, where a [`crate::Response`] or a download made the error of its status: what
+    /// Retry-After or the number of the request says. In a bulk run they are with the outcome's response.
+    pub fn headers(&self) -> Option<&Headers> {
+        self.inner.headers.as_ref()
+    }
+
     /// The beginning of the body that came with the status, decoded, where
     /// [`crate::Response::error_for_status_with_body`] made the error. Never part of its text: a body may hold secrets.
     pub fn body(&self) -> Option<&Bytes> {
@@ -196,7 +209,8 @@ impl Error {
         self.inner.elapsed
     }
 
-    /// How many attempts were made; 1 outside bulk.
+    /// How many attempts were made: 1, but for rows of a bulk run, downloads and
+    /// [`crate::Session::execute_retrying`].
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
     }

@@ -184,7 +184,7 @@ impl EventSource {
             return None;
         }
         if status != 200 {
-            let error = Error::of_status(response.status()).with_url(response.url());
+            let error = response.status_error();
             if !self.options.statuses.contains(status) {
                 return Some(error);
             }

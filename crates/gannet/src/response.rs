@@ -188,9 +188,12 @@ impl Response {
 
     /// The error that [`Response::error_for_status`] would give, the response kept: its body may say more.
     pub fn error_for_status_ref(&self) -> Option<Error> {
-        if self.ok() {
-            return None;
-        }
-        Some(Error::of_status(self.status).with_url(&self.url).with_elapsed(self.head_after))
+        if self.ok() { None } else { Some(self.status_error()) }
+    }
+
+    /// The status as an error.
+    pub(crate) fn status_error(&self) -> Error {
+        let error = Error::of_status(self.status).with_headers(self.headers.clone());
+        error.with_url(&self.url).with_elapsed(self.head_after)
     }
 }

@@ -38,7 +38,7 @@ impl Session {
                 return result.map(|last| (last, attempt)).map_err(|error| error.with_attempts(attempt));
             };
             let result = Box::pin(self.answer(again)).await;
-            let outcome = outcome_of(&result).repeatable(request.is_repeatable());
+            let outcome = outcome_of(&result, request.is_repeatable());
             let Some(wait) = policy.decide(&outcome, attempt, &mut rng) else {
                 return result.map(|last| (last, attempt)).map_err(|error| error.with_attempts(attempt));
             };
@@ -51,10 +51,20 @@ impl Session {
 }
 
 /// What an attempt came to, in the terms of the rules of retrying.
-fn outcome_of(result: &Result<Response, Error>) -> Outcome {
+fn outcome_of(result: &Result<Response, Error>, repeatable: bool) -> Outcome {
     match result {
-        Ok(response) => outcome_of_head(response),
-        Err(error) => Outcome::failure(error.kind()),
+        Ok(response) => outcome_of_head(response).repeatable(repeatable),
+        Err(error) => outcome_of_error(error, repeatable),
+    }
+}
+
+/// What a failure is worth in those terms. A request that the server did not look at may be sent again, whatever it is.
+pub(crate) fn outcome_of_error(error: &Error, repeatable: bool) -> Outcome {
+    Outcome {
+        proxy_status: error.proxy_status().map(|status| status.as_u16()),
+        throttled: error.is_throttled(),
+        repeatable: repeatable || error.is_unprocessed(),
+        ..Outcome::failure(error.kind())
     }
 }
 

@@ -48,7 +48,7 @@ impl Response {
     /// request; `body` where the response was read from already.
     pub fn upgrade(mut self) -> Result<Upgraded> {
         if self.status != StatusCode::SWITCHING_PROTOCOLS {
-            let error = Error::of_status(self.status);
+            let error = self.status_error();
             let message = format!("the server did not switch protocols: {}", error.bare_message());
             return Err(self.told(error.with_message(message)));
         }

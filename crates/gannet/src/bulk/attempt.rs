@@ -21,6 +21,7 @@ use super::{BulkOptions, Fetched, Outcome, Row};
 use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::response::Response;
+use crate::retrying::outcome_of_error;
 use crate::session::Session;
 
 /// A row that the schedule has started.
@@ -99,9 +100,9 @@ impl Sender {
 
     /// What the schedule is to know of a request that ended so.
     pub(super) fn facts(&self, came: &Came, error: Option<&Error>, repeatable: bool) -> schedule::Outcome {
-        let mut facts = schedule::Outcome { repeatable, latency: came.latency, ..schedule::Outcome::default() };
-        facts.error = error.map(Error::kind);
-        facts.proxy_status = error.and_then(Error::proxy_status).map(|status| status.as_u16());
+        let failed = error.map(|error| outcome_of_error(error, repeatable));
+        let whole = schedule::Outcome { repeatable, ..schedule::Outcome::default() };
+        let mut facts = failed.unwrap_or(whole).latency(came.latency);
         if let Some(fetched) = &came.response {
             facts.status = Some(fetched.status.as_u16());
             if self.options.polite.rate_limit_headers && !fetched.redirected {
@@ -111,10 +112,6 @@ impl Sender {
                 let after = fetched.headers.get_bytes("retry-after");
                 facts.retry_after = after.and_then(|value| parse_retry_after(value, SystemTime::now()));
             }
-        }
-        if let Some(error) = error {
-            facts.throttled = error.is_throttled();
-            facts.repeatable |= error.is_unprocessed();
         }
         facts
     }

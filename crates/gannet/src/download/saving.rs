@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::progress::{OnProgress, Progress};
 use crate::request::{Request, set_missing};
 use crate::response::{Response, too_large};
-use crate::retrying::outcome_of_head;
+use crate::retrying::{outcome_of_error, outcome_of_head};
 use crate::session::Session;
 
 impl Download {
@@ -91,7 +91,8 @@ struct Failed {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        let outcome = Outcome::failure(error.kind());
+        // A download is a GET.
+        let outcome = outcome_of_error(&error, true);
         Failed { error, outcome }
     }
 }
@@ -248,12 +249,12 @@ async fn finish(part: Part) -> Result<PathBuf> {
 
 fn refused(response: &Response) -> Failed {
     let status = response.status();
-    let mut error = Error::of_status(status);
+    let mut error = response.status_error();
     if status.as_u16() < 400 {
         error = error.with_message(format!("{} brings no body to save", status.as_u16()));
     }
     let outcome = Outcome { error: Some(ErrorKind::Status), ..outcome_of_head(response) };
-    Failed { error: error.with_url(response.url()).with_elapsed(response.elapsed()), outcome }
+    Failed { error, outcome }
 }
 
 /// What a part is of: the URL without its fragment, as a digest, since it may hold secrets.

@@ -171,3 +171,23 @@ async fn a_row_is_tried_again_by_the_proxys_status() {
         assert_eq!(proxy.connections(), attempts as usize);
     }
 }
+
+/// As with rows, so with one request and with a download.
+#[tokio::test]
+async fn one_request_is_tried_again_by_the_proxys_status() {
+    let mut policy = gannet::bulk::BulkOptions::default().retry;
+    policy.backoff.base = Duration::ZERO;
+    for (status, attempts) in [(407, 1), (502, 3)] {
+        let proxy = Proxy::builder().refuse(status).start().await.unwrap();
+        let session = through(&proxy.url("http"));
+        let request = session.get("https://a.test/").build().unwrap();
+        let error = in_time(session.execute_retrying(request, &policy)).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Proxy, attempts));
+        let folder = tempfile::tempdir().unwrap();
+        let options = gannet::DownloadOptions { retry: policy.clone(), ..gannet::DownloadOptions::default() };
+        let download = session.download("https://a.test/", folder.path().join("file")).options(options);
+        let error = in_time(download.send()).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Proxy, attempts));
+        assert_eq!(proxy.connections(), 2 * attempts as usize);
+    }
+}
