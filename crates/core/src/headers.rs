@@ -202,15 +202,22 @@ impl Headers {
 }
 
 /// Shows names and values, those marked secret and the well-known credentials as `***`.
+/// Without the secrets: credentials, cookies, the query of another place.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, value, secret) in self.iter_marked() {
-            if secret || is_credential(name) {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            let place = ["location", "content-location", "referer", "link", "refresh"].into_iter().any(is);
+            if secret || is_credential(name) || is("set-cookie") || (place && value.contains(&b'@')) {
                 map.entry(&name, &"***");
-            } else {
-                map.entry(&name, &String::from_utf8_lossy(value));
+                continue;
             }
+            let value = String::from_utf8_lossy(value);
+            match value.find(['?', '#']).filter(|_| place) {
+                Some(at) => map.entry(&name, &format_args!("{}***", &value[..=at])),
+                None => map.entry(&name, &value),
+            };
         }
         map.finish()
     }

@@ -2,6 +2,7 @@
 //! file (serde) and on the command line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,15 +21,17 @@ pub use network::{DnsOverride, Guard, IpVersion};
 pub use tls::{ClientCertificate, Danger, Pin, Tls, TlsVersion};
 
 use crate::decode::content::DecodeLimits;
+use crate::redact::ShownText;
 
 /// Everything about a session that can be chosen. `Options::default()` is fit for use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// What relative URLs are resolved against; none by default.
     pub base_url: Option<String>,
     /// Header fields sent with every request that does not set them itself. Beside them go `accept: */*`,
-    /// `accept-encoding` and `user-agent`, unless set here. Never written out by serde: they may be secret.
+    /// `accept-encoding` and `user-agent`, unless set here. Host, Content-Length and Transfer-Encoding are left out: they
+    /// are the single request's. Never written out by serde: they may be secret.
     #[serde(skip_serializing, deserialize_with = "headers_from_map")]
     pub headers: Headers,
     /// Names of fields that are not added by themselves: accept, accept-encoding, user-agent; none.
@@ -57,6 +60,28 @@ pub struct Options {
     pub decode: Decode,
     /// What of a response is accepted.
     pub response: ResponseLimits,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("base_url", &self.base_url.as_deref().map(ShownText))
+            .field("headers", &self.headers)
+            .field("without_headers", &self.without_headers)
+            .field("timeouts", &self.timeouts)
+            .field("connections", &self.connections)
+            .field("redirects", &self.redirects)
+            .field("http", &self.http)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
+            .field("dns", &self.dns)
+            .field("guard", &self.guard)
+            .field("cookies", &self.cookies)
+            .field("auth", &self.auth)
+            .field("decode", &self.decode)
+            .field("response", &self.response)
+            .finish()
+    }
 }
 
 /// Caps on open sockets, idle ones included.
@@ -205,7 +230,8 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dns {
-    /// How long an answer is used again, in seconds; 30. Zero asks every time.
+    /// How long an answer is used again, in seconds; 30, and a day at the most. Zero asks every time. A lookup that
+    /// failed is believed for a second at the most.
     #[serde(with = "gannet_core::timeout::seconds")]
     pub ttl: Duration,
     /// Names kept at the most; 10,000.

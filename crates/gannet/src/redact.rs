@@ -51,6 +51,21 @@ impl fmt::Debug for RedactedUrl {
     }
 }
 
+/// A text that may be a URL, and shows itself without that one's secrets.
+pub(crate) struct ShownText<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for ShownText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Ok(url) = Url::parse(self.0) {
+            return fmt::Debug::fmt(&RedactedUrl::new(&url), f);
+        }
+        let (place, query) = self.0.split_once('?').unwrap_or((self.0, ""));
+        // Whatever stands before it may be a password.
+        let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, behind)| format!("***@{behind}"));
+        if query.is_empty() { write!(f, "{place:?}") } else { write!(f, "{:?}", format!("{place}?{}", blanked(query))) }
+    }
+}
+
 fn blanked(query: &str) -> String {
     let blank = |(name, value): (&str, Option<&str>)| match value {
         Some(_) if is_secret_name(name) => format!("{name}=***"),

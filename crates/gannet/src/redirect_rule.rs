@@ -15,7 +15,7 @@ use crate::response::Redirected;
 
 /// A redirect that would be followed: what [`crate::SessionBuilder::redirect_policy`] and
 /// [`crate::RequestBuilder::redirect_policy`] are shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct RedirectStep<'a> {
     /// The redirect's status: 301, 302, 303, 307 or 308.
@@ -30,6 +30,19 @@ pub struct RedirectStep<'a> {
     pub cross_origin: bool,
     /// The redirects that were followed before, first to last.
     pub history: &'a [Redirected],
+}
+
+impl fmt::Debug for RedirectStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedirectStep")
+            .field("status", &self.status)
+            .field("from", &RedactedUrl::new(self.from))
+            .field("to", &RedactedUrl::new(self.to))
+            .field("method", &self.method)
+            .field("cross_origin", &self.cross_origin)
+            .field("history", &self.history)
+            .finish()
+    }
 }
 
 /// What to do with a redirect.

@@ -9,6 +9,7 @@ mod into_url;
 mod own;
 mod transfer;
 
+use std::fmt;
 use std::sync::Arc;
 
 use gannet_core::Headers;
@@ -20,6 +21,7 @@ use url::Url;
 use crate::body::Body;
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::redact::RedactedUrl;
 use crate::trace::RequestTrace;
 
 pub use self::builder::RequestBuilder;
@@ -30,13 +32,25 @@ pub(crate) use self::transfer::Transfer;
 
 /// One request, complete and checked. Made by [`Session::request`](crate::Session::request) or [`Request::new`], sent by
 /// [`Session::execute`](crate::Session::execute).
-#[derive(Debug)]
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: Headers,
     pub(crate) body: Body,
     pub(crate) own: Own,
+}
+
+/// Without the secrets of its URL and fields, as with everything else of this library.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &RedactedUrl::new(&self.url))
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .field("own", &self.own)
+            .finish()
+    }
 }
 
 impl Request {

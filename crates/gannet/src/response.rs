@@ -1,5 +1,6 @@
 //! A response: its head here, and its body, which can be read once: whole (`text`, `json`, `bytes`), in pieces
-//! (`chunk`, a stream), in lines or in events. Reading it to the end gives the connection back; dropping it closes it.
+//! (`chunk`, a stream), in lines or in events. Reading it to the end gives the connection back; dropping it before closes
+//! the connection or, over HTTP/2, resets its stream.
 //!
 //! Made by `send`, or by a middleware. A status of 400 and more is a response like any other; who wants an error of it
 //! asks for one.
@@ -10,6 +11,7 @@ mod parts;
 mod reading;
 mod streams;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
@@ -24,6 +26,7 @@ use url::Url;
 
 use crate::connect::TlsInfo;
 use crate::error::{Error, Result};
+use crate::redact::RedactedUrl;
 use crate::timings::Timings;
 
 pub(crate) use self::body::{ResponseBody, too_large};
@@ -32,7 +35,6 @@ pub use self::parts::{Multipart, ReceivedPart};
 pub use self::streams::{Chunks, Events, ResponseLines};
 
 /// A response whose head has come.
-#[derive(Debug)]
 pub struct Response {
     pub(crate) method: Method,
     pub(crate) status: StatusCode,
@@ -47,7 +49,7 @@ pub struct Response {
 }
 
 /// A response that redirected: one step of [`Response::history`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Redirected {
     /// What was asked.
     pub url: Url,
@@ -55,6 +57,31 @@ pub struct Redirected {
     pub status: StatusCode,
     /// The redirect's fields, `Location` among them.
     pub headers: Headers,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("version", &self.version)
+            .field("method", &self.method)
+            .field("url", &RedactedUrl::new(&self.url))
+            .field("headers", &self.headers)
+            .field("history", &self.history)
+            .field("body", &self.body)
+            .field("head_after", &self.head_after)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Redirected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redirected")
+            .field("url", &RedactedUrl::new(&self.url))
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .finish()
+    }
 }
 
 impl Response {
@@ -160,7 +187,7 @@ impl Response {
     /// The response, if its status is below 400.
     ///
     /// # Errors
-    /// Kind `status`; the connection is closed if the body was not here yet.
+    /// Kind `status`; if the body was not here yet, the connection is closed or, over HTTP/2, the stream reset.
     pub fn error_for_status(self) -> Result<Self> {
         match self.error_for_status_ref() {
             Some(error) => Err(error),
@@ -169,8 +196,8 @@ impl Response {
     }
 
     /// As [`Response::error_for_status`], but the error keeps the beginning of the body, decoded, up to so many bytes:
-    /// [`Error::body`]. A body that is longer is cut there and its connection closed; one that breaks off is kept as
-    /// far as it came. Takes as long as that much of the body takes.
+    /// [`Error::body`]. A body that is longer is cut there and its connection closed or, over HTTP/2, its stream reset;
+    /// one that breaks off is kept as far as it came. Takes as long as that much of the body takes.
     ///
     /// # Errors
     /// Kind `status`.

@@ -1,5 +1,6 @@
 //! A row on its way in, and what became of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,10 +9,10 @@ use http::StatusCode;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::redact::{RedactedUrl, ShownText};
 use crate::request::Request;
 
 /// One row of the input.
-#[derive(Debug)]
 pub struct Row {
     /// Its place among all rows, from 0, without gaps.
     pub index: u64,
@@ -29,7 +30,6 @@ pub struct Row {
 }
 
 /// What became of a row: exactly one for each.
-#[derive(Debug)]
 pub struct Outcome {
     /// The row's place in the input, from 0.
     pub index: u64,
@@ -51,7 +51,7 @@ pub struct Outcome {
 }
 
 /// A response that was read to its end.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fetched {
     /// The status.
     pub status: StatusCode,
@@ -63,6 +63,47 @@ pub struct Fetched {
     pub redirected: bool,
     /// The body, decoded from its content codings.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("index", &self.index)
+            .field("place", &self.place)
+            .field("line", &self.line)
+            .field("id", &self.id)
+            .field("url", &ShownText(&self.url))
+            .field("request", &self.request)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome")
+            .field("index", &self.index)
+            .field("line", &self.line)
+            .field("id", &self.id)
+            .field("url", &ShownText(&self.url))
+            .field("attempts", &self.attempts)
+            .field("elapsed", &self.elapsed)
+            .field("response", &self.response)
+            .field("error", &self.error)
+            .finish()
+    }
+}
+
+/// The body by its length alone.
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("final_url", &RedactedUrl::new(&self.final_url))
+            .field("redirected", &self.redirected)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish()
+    }
 }
 
 impl Outcome {

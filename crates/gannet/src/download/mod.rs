@@ -7,6 +7,7 @@ mod saving;
 
 pub use self::saving::filename_of;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use gannet_core::Headers;
@@ -17,6 +18,7 @@ use url::Url;
 
 use crate::error::Result;
 use crate::progress::{OnProgress, Progress};
+use crate::redact::RedactedUrl;
 use crate::request::{IntoUrl, Request, RequestBuilder};
 use crate::session::Session;
 
@@ -75,7 +77,7 @@ pub enum SaveAs {
 }
 
 /// A download that is whole.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Saved {
     /// Where it is.
     pub path: PathBuf,
@@ -91,6 +93,20 @@ pub struct Saved {
     pub headers: Headers,
     /// The URL that answered: the last one, after redirects.
     pub url: Url,
+}
+
+impl fmt::Debug for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Saved")
+            .field("path", &self.path)
+            .field("length", &self.length)
+            .field("resumed_at", &self.resumed_at)
+            .field("attempts", &self.attempts)
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("url", &RedactedUrl::new(&self.url))
+            .finish()
+    }
 }
 
 impl Session {

@@ -1,5 +1,6 @@
 //! What a response's fields say, in types of their own: links, content type, charset, disposition, cookies.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use gannet_core::cookie::{Cookie, Jar};
@@ -7,9 +8,10 @@ use gannet_core::field::{ContentDisposition, MediaType, parse_links};
 use url::Url;
 
 use super::Response;
+use crate::redact::RedactedUrl;
 
 /// One link of a response's Link fields (RFC 8288), its target resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Link {
     /// Where it leads.
     pub url: Url,
@@ -17,6 +19,16 @@ pub struct Link {
     pub relations: Vec<String>,
     /// All parameters in their order, names in lower case, values as they came.
     pub parameters: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("url", &RedactedUrl::new(&self.url))
+            .field("relations", &self.relations)
+            .field("parameters", &self.parameters)
+            .finish()
+    }
 }
 
 impl Response {

@@ -1,5 +1,7 @@
 //! What goes out: methods, targets, fields and bodies, as an independent server read them.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use gannet::{Body, ErrorKind, Form, Headers, Method, Part, Session, Url};
 use serde_json::json;
@@ -108,6 +110,22 @@ async fn bodies_of_every_kind_arrive_whole_with_their_content_type() {
     assert_eq!((&sent["form"]["who"], &sent["files"]["f"]), (&json!("me"), &json!("data")));
 }
 
+/// A type of the caller's own, which goes out as a line of CSV.
+struct Line<'a>(&'a [u32]);
+
+impl From<Line<'_>> for Body {
+    fn from(Line(cells): Line<'_>) -> Body {
+        Body::from(cells.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
+#[tokio::test]
+async fn a_type_of_the_callers_own_can_be_a_body() {
+    let (origin, session) = (origin().await, Session::default());
+    let sent = json(session.post(origin.url("/anything")).body(Line(&[1, 20, 300])).send().await).await;
+    assert_eq!((&sent["data"], &sent["headers"]["Content-Length"]), (&json!("1,20,300"), &json!("8")));
+}
+
 #[tokio::test]
 async fn a_body_larger_than_every_buffer_arrives_byte_for_byte() {
     let (origin, session) = (origin().await, Session::default());
@@ -185,6 +203,50 @@ async fn item_19_line_breaks_and_nul_cannot_reach_the_wire() {
     let url = Url::parse(&server.url("/a\r\nX-Evil: 1\r\n?b\nc d")).unwrap();
     session.get(url).query([("q", "\r\nX-Evil: 1")]).send().await.unwrap();
     assert!(!text(&server.received()[0]).to_ascii_lowercase().contains("\r\nx-evil"));
+}
+
+/// Whatever can be printed by `{:?}` on the way of a request.
+#[tokio::test]
+async fn item_32_debug_shows_neither_passwords_nor_tokens_nor_cookies() {
+    let (secret, query) = ("hunter2", "?page=2&access_token=hunter2#code=hunter2");
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nlocation: /next{query}\r\nset-cookie: a=hunter2\r\nlink: </p?token=hunter2>; rel=next\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    let next = "HTTP/1.1 200 OK\r\nset-cookie: a=hunter2\r\ncontent-length: 2\r\n\r\nok";
+    let server = serve([Script::new().expect_head().send(&answer).expect_head().send(next)]).await;
+    let url = server.url(&format!("/{query}")).replace("http://", "http://me:hunter2@");
+    let steps = Arc::new(Mutex::new(String::new()));
+    let seen = steps.clone();
+    let options = Options { base_url: Some(url.clone()), ..Options::default() };
+    let mut shown = vec![format!("{options:?}")];
+    let session = Session::new(options).unwrap();
+    let builder = session.get(&url).bearer_auth(secret).header("referer", &url).redirect_policy(move |step| {
+        *seen.lock().unwrap() += &format!("{step:?}");
+        gannet::RedirectAction::Follow
+    });
+    shown.push(format!("{builder:?}"));
+    let request = builder.build().unwrap();
+    shown.push(format!("{request:?}"));
+    let response = session.execute(request).await.unwrap();
+    shown.push(format!("{response:?} {:?}", response.history()));
+    shown.push(steps.lock().unwrap().clone());
+    let link = "HTTP/1.1 200 OK\r\nlink: </p?token=hunter2>; rel=next\r\ncontent-length: 0\r\n\r\n";
+    let server = serve([answers(link)]).await;
+    let linking = session.get(server.url("/")).send().await.unwrap();
+    assert_eq!(linking.links().len(), 1);
+    shown.push(format!("{:?}", linking.links()));
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url(&format!("/{query}")).replace("http://", "http://me:hunter2@");
+    let download = session.download(&url, folder.path().join("file"));
+    shown.push(format!("{download:?}"));
+    shown.push(format!("{:?}", download.send().await.unwrap()));
+    let outcomes = session.fetch_all([url.as_str(), "http://me:hunter2@ /?token=hunter2"]).outcomes().await;
+    shown.push(format!("{outcomes:?}"));
+    for text in shown {
+        assert!(!text.contains(secret), "{text}");
+        assert!(text.contains("***"), "nothing had to be hidden: {text}");
+    }
 }
 
 #[tokio::test]
