@@ -46,7 +46,8 @@ pub struct Response {
 }
 
 /// As [`crate::EventSource`], without async: an iterator of events, each waited for, over as many connections as it
-/// takes. Dropping it closes the connection. Made by `event_source` of a blocking session's request.
+/// takes. Dropping it closes the connection or, over HTTP/2, resets its stream. Made by `event_source` of a blocking
+/// session's request.
 #[derive(Debug)]
 pub struct EventSource {
     source: crate::EventSource,

@@ -50,7 +50,7 @@ impl Default for EventSourceOptions {
 /// A stream of events that connects again when its connection is lost. Made by [`RequestBuilder::event_source`].
 ///
 /// A silent server is a lost connection after `timeouts.read` (60 s): servers send a comment now and then to tell that
-/// they are there. Dropping it closes the connection.
+/// they are there. Dropping it closes the connection or, over HTTP/2, resets its stream.
 #[derive(Debug)]
 pub struct EventSource {
     session: Session,

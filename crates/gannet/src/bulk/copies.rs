@@ -1,7 +1,7 @@
 //! A slow request may be sent a second time (a hedge: Dean and Barroso, "The Tail at Scale", 2013): the first answer
-//! that another attempt would not better counts, and the other request is dropped, which closes its connection. What
-//! fails while the other goes on is told at once: a host that asks to be left alone is. When and how often is the
-//! schedule's to say.
+//! that another attempt would not better counts, and the other request is dropped, which closes its connection or, over
+//! HTTP/2, resets its stream. What fails while the other goes on is told at once: a host that asks to be left alone is.
+//! When and how often is the schedule's to say.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -36,7 +36,7 @@ use std::time::Duration;
 use gannet_core::timeout::Timeouts;
 use serde::{Deserialize, Serialize};
 
-/// How a bulk run is done. The defaults are those of the command.
+/// How a bulk run is done. The defaults are those of the command, but for `threads`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BulkOptions {
@@ -56,17 +56,19 @@ pub struct BulkOptions {
     pub batch: Option<NonZeroU64>,
     /// Stop at the first row that fails; off.
     pub fail_fast: bool,
-    /// The largest body of a row, in bytes, after decoding; 32 MiB.
+    /// The largest body of a row, in bytes, after decoding; 32 MiB, or `response.max_body` of the session where that is
+    /// less. A request's own [`max_body`](crate::RequestBuilder::max_body) goes before both.
     pub max_body: u64,
     /// Bodies held at once, in bytes, over all rows; 256 MiB. Beyond it nothing new starts and bodies wait to grow,
     /// all but one.
     pub memory: u64,
-    /// Threads that the requests are on; one, which is the runtime that drives the run. Each further one is a runtime of
-    /// its own for as long as the run lasts, with its part of `connections.max` and `connections.max_per_host` (eight of
-    /// each at least, else there are fewer threads); the session's idle connections are closed when such a run begins, and
-    /// what it does beside the run has the caps to itself. Limits and order are kept over all threads. Source and sink are
-    /// called on any of them, in the runtime that drives the run; bodies of requests and traces in that of the thread.
-    /// Of use where requests cost more than a core: see `docs/design/007-cores.md`.
+    /// Threads that the requests are on; one, which is the runtime that drives the run (the command: one for each
+    /// processor, eight at the most). Each further one is a runtime of its own for as long as the run lasts, with its part
+    /// of `connections.max` and `connections.max_per_host` (eight of each at least, else there are fewer threads); the
+    /// session's idle connections are closed when such a run begins, and what it does beside the run has the caps to
+    /// itself. Limits and order are kept over all threads. Source and sink are called on any of them, in the runtime that
+    /// drives the run; bodies of requests and traces in that of the thread. Of use where requests cost more than a core:
+    /// see `docs/design/007-cores.md`.
     pub threads: Option<NonZeroUsize>,
     /// How long a stopped run waits for what is in flight; 30 s.
     #[serde(with = "gannet_core::timeout::seconds")]

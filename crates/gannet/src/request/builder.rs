@@ -49,7 +49,9 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
-    /// Adds a header field. CR, LF and NUL are refused.
+    /// Adds a header field. CR, LF and NUL are refused. A Host takes the place of the URL's; Content-Length and
+    /// Transfer-Encoding are not sent, as the body decides them, nor over HTTP/2 what is for one connection (RFC 9113
+    /// §8.2.2).
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.change(|request| append(&mut request.headers, name, value.as_ref(), false))
     }
@@ -164,7 +166,7 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
 
 impl RequestBuilder {
     /// Sends the request and returns when the response's head is there. Dropping the future closes the connection
-    /// it was using and leaks nothing.
+    /// it was using or, over HTTP/2, resets its stream, and leaks nothing.
     ///
     /// # Errors
     /// Everything but a status: a 404 is a response, unless the session or the request says otherwise; see

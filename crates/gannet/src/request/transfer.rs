@@ -46,9 +46,8 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
 
     /// Sends the head with `Expect: 100-continue` and the body once the server asks for it (RFC 9110 §10.1.1), or
     /// after this wait: many servers never ask; 1 s is usual. A server that refuses is so spared the body, and the
-    /// body can be sent elsewhere; the connection is then closed, since the server may still wait for it. A 417 is
-    /// repeated without. Without effect on a request that has no body, and over HTTP/2, where a server that does not
-    /// want a body stops it by itself.
+    /// body can be sent elsewhere; over HTTP/1.1 the connection is then closed, since the server may still wait for it.
+    /// A 417 is repeated without. Without effect on a request that has no body.
     pub fn expect_continue(self, wait: Duration) -> Self {
         self.change_transfer(|transfer| transfer.expect = Some(wait))
     }

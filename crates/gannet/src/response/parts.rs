@@ -50,7 +50,8 @@ impl Response {
     }
 }
 
-/// The body of a response as parts. Dropping it before the last one has been read closes the connection.
+/// The body of a response as parts. Dropping it before the last one has been read closes the connection or, over
+/// HTTP/2, resets its stream.
 #[derive(Debug)]
 pub struct Multipart {
     response: Response,

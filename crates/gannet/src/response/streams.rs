@@ -23,7 +23,8 @@ impl Response {
         Chunks { response: self, ended: false }
     }
 
-    /// The body as lines of text (UTF-8, what does not decode as U+FFFD), without their line ends.
+    /// The body as lines of text (UTF-8, what does not decode as U+FFFD), without their line ends. A line of more than
+    /// 16 MiB is an error of the kind `too_large`, behind which nothing more comes.
     pub fn lines(self) -> ResponseLines {
         ResponseLines { response: self, lines: Lines::new(MAX_LINE), ended: false }
     }
@@ -51,7 +52,8 @@ impl Response {
     }
 }
 
-/// The body of a response as a stream of pieces. Dropping it before its end closes the connection.
+/// The body of a response as a stream of pieces. Dropping it before its end closes the connection or, over
+/// HTTP/2, resets its stream.
 #[derive(Debug)]
 pub struct Chunks {
     response: Response,
@@ -71,7 +73,8 @@ impl Stream for Chunks {
     }
 }
 
-/// The body of a response as a stream of lines. Dropping it before its end closes the connection.
+/// The body of a response as a stream of lines. Dropping it before its end closes the connection or, over
+/// HTTP/2, resets its stream.
 #[derive(Debug)]
 pub struct ResponseLines {
     response: Response,
@@ -126,7 +129,8 @@ impl Stream for ResponseLines {
     }
 }
 
-/// The body of a response as a stream of server-sent events. Dropping it before its end closes the connection.
+/// The body of a response as a stream of server-sent events. Dropping it before its end closes the connection or, over
+/// HTTP/2, resets its stream.
 #[derive(Debug)]
 pub struct Events {
     response: Response,

@@ -36,7 +36,7 @@ pub struct RequestDefaults {
     /// The template of every row's URL. Values are percent-encoded, but for a placeholder at the very start where
     /// there is no base URL: it holds the scheme and host. Without it rows have a URL of their own.
     pub url: Option<String>,
-    /// The session's timeouts: what a row with a `timeout` (its `total`) has for the other three.
+    /// The session's timeouts: what a row with a `timeout` (its `total`) has for the others.
     pub timeouts: Timeouts,
     /// What bodies are compressed in on their way ([`crate::RequestBuilder::compress`]); none.
     pub compress: Option<Coding>,
