@@ -207,6 +207,27 @@ async fn item_16_an_unread_body_is_not_read_by_the_next_request() {
 }
 
 #[tokio::test]
+async fn a_response_dropped_with_all_of_its_body_at_hand_leaves_its_connection_to_the_next_request() {
+    for answer in [OK, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"] {
+        let (server, session) = (serve([answers(answer)]).await, Session::default());
+        for _ in 0..3 {
+            drop(session.get(server.url("/")).send().await.unwrap());
+            assert_eq!(session.pool_stats(), pool(1, 1, 0), "{answer}");
+        }
+        assert_eq!(server.connections(), 1, "{answer}");
+    }
+    let (origin, session) = (origin().await, Session::default());
+    let mut pieces = session.get(origin.url("/bytes/1000000")).send().await.unwrap();
+    let mut left = 1_000_000;
+    while left > 0 {
+        left -= pieces.chunk().await.unwrap().unwrap().len();
+    }
+    drop(pieces);
+    assert_eq!(json(session.get(origin.url("/items/1")).send().await).await["id"], 1);
+    assert_eq!(connections(&origin.stats()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_server_that_closes_after_its_answer_is_believed() {
     for head in ["HTTP/1.1 200 OK\r\nConnection: foo, Close\r\n", "HTTP/1.0 200 OK\r\n"] {
         let bytes = format!("{head}content-length: 2\r\n\r\nok");

@@ -1,12 +1,14 @@
 //! Many requests on one connection: when there is one more, who waits, and what a dropped request leaves.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use gannet::ErrorKind;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -97,7 +99,7 @@ struct Door {
     admits: Arc<AtomicUsize>,
     /// Ends those that were let through.
     cut: Arc<Notify>,
-    _task: tokio::task::JoinSet<()>,
+    _task: JoinSet<()>,
 }
 
 impl Door {
@@ -105,10 +107,10 @@ impl Door {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, to) = (listener.local_addr().unwrap(), origin.https_addr().unwrap());
         let (admits, cut) = (Arc::new(AtomicUsize::new(admits)), Arc::new(Notify::new()));
-        let mut tasks = tokio::task::JoinSet::new();
+        let mut tasks = JoinSet::new();
         let (left, end) = (admits.clone(), cut.clone());
         tasks.spawn(async move {
-            let mut relays = tokio::task::JoinSet::new();
+            let mut relays = JoinSet::new();
             while let Ok((mut inside, _)) = listener.accept().await {
                 if left.fetch_update(Relaxed, Relaxed, |left: usize| left.checked_sub(1)).is_err() {
                     continue;
@@ -224,7 +226,7 @@ async fn those_who_wait_for_a_stream_are_served_in_their_order() {
         }
     }
     waiting.reverse();
-    let order = std::sync::Mutex::new(Vec::new());
+    let order = Mutex::new(Vec::new());
     let requests = waiting.into_iter().map(|(number, request)| {
         let order = &order;
         async move {
@@ -272,23 +274,73 @@ async fn a_dropped_response_is_cancelled_on_the_wire() {
     assert_eq!(session.pool_stats(), pool(1, 1, 0));
 }
 
+/// Answers the requests of one connection with [`POURED`] bytes each, as fast as the client's windows let them out.
+struct Pouring {
+    url: String,
+    /// How much that was so far, by the order of the requests.
+    let_out: Arc<Mutex<Vec<usize>>>,
+    _task: JoinSet<()>,
+}
+
+const POURED: usize = 1_000_000;
+
+impl Pouring {
+    async fn start() -> Pouring {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let let_out = Arc::<Mutex<Vec<usize>>>::default();
+        let mut tasks = JoinSet::new();
+        let counts = let_out.clone();
+        tasks.spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut conn = h2::server::handshake(stream).await.unwrap();
+            let mut bodies = JoinSet::new();
+            while let Some(Ok((_, mut respond))) = conn.accept().await {
+                // Of a length that is not announced, the first 64 KiB would be taken to see whether that is all.
+                let head = http::Response::builder().header("content-length", POURED).body(()).unwrap();
+                let body = respond.send_response(head, false).unwrap();
+                let mut all = counts.lock().unwrap();
+                all.push(0);
+                bodies.spawn(Pouring::pour(body, counts.clone(), all.len() - 1));
+            }
+        });
+        Pouring { url, let_out, _task: tasks }
+    }
+
+    async fn pour(mut body: h2::SendStream<Bytes>, counts: Arc<Mutex<Vec<usize>>>, nth: usize) {
+        let mut left = POURED;
+        while left > 0 {
+            body.reserve_capacity(left);
+            let Some(Ok(room)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+            left -= room;
+            counts.lock().unwrap()[nth] += room;
+            body.send_data(vec![b'x'; room].into(), left == 0).unwrap();
+        }
+    }
+
+    fn let_out(&self) -> Vec<usize> {
+        self.let_out.lock().unwrap().clone()
+    }
+}
+
 #[tokio::test]
 async fn an_unread_body_holds_up_no_other_and_no_more_than_its_window() {
-    let origin = origin().await;
-    let session = session(|options| {
-        options.tls.extra_roots = vec![origin.ca_pem().to_owned()];
-        options.http.stream_window = 100_000;
+    let server = Pouring::start().await;
+    let session = speaking(|options| {
+        (options.http.stream_window, options.http.stream_window_max) = (100_000, 100_000);
     });
     let mut unread = Vec::new();
     for _ in 0..50 {
-        unread.push(in_time(session.get(origin.https_url("/bytes/1000000")).send()).await.unwrap());
+        unread.push(in_time(session.get(&server.url).send()).await.unwrap());
     }
-    let read = session.get(origin.https_url("/bytes/1000000?seed=4")).send().await.unwrap();
-    assert!(in_time(read.bytes()).await.unwrap() == gannet_origin::payload(4, 1_000_000));
+    until(|| server.let_out() == [100_000; 50]).await;
+    let read = in_time(session.get(&server.url).send()).await.unwrap();
+    assert_eq!(in_time(read.bytes()).await.unwrap().len(), POURED);
+    assert_eq!(server.let_out()[..50], [100_000; 50]);
     for response in unread {
-        assert_eq!(in_time(response.bytes()).await.unwrap().len(), 1_000_000);
+        assert_eq!(in_time(response.bytes()).await.unwrap().len(), POURED);
     }
-    assert_eq!(connections(&origin.stats()), (1, 1));
+    assert_eq!(session.pool_counters().opened, 1);
 }
 
 #[tokio::test]
