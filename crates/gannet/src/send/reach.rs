@@ -116,7 +116,13 @@ impl Sending<'_> {
             self.marks.queued += since.elapsed();
             self.tell(&Event::QueueEnd { waited: self.marks.queued });
             match lease {
-                Some(lease) => return Ok(lease),
+                Some(mut lease) => {
+                    // It comes from another request at once: what came on it in between is nobody's answer.
+                    if lease.conn().is_some_and(|conn| !conn.stream.is_quiet()) {
+                        lease.discard();
+                    }
+                    return Ok(lease);
+                }
                 // Turned away as all who wait are when the session is closed, but it began before.
                 None if self.held.is_some() && pool.closing.is_held() => {}
                 None => return Err(Error::closed()),

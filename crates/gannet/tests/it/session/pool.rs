@@ -195,6 +195,29 @@ async fn item_16_unsolicited_data_on_an_idle_connection_is_no_answer() {
 }
 
 #[tokio::test]
+async fn item_16_unsolicited_data_before_a_connection_is_handed_on_is_no_answer() {
+    let (more, go, sent) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let forged = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+    let (most, last) = OK.split_at(OK.len() - 1);
+    let evil = Script::new().expect_head().send(most).wait_for(&more).send(last);
+    let evil = evil.wait_for(&go).send(forged).signal(&sent).hang();
+    for method in ["GET", "POST"] {
+        let server = serve([evil.clone(), answers(OK)]).await;
+        let session = session(|options| options.connections.max = 1);
+        let first = session.get(server.url("/")).send().await.unwrap();
+        let mut second = pin!(session.request_named(method, server.url("/")).send());
+        assert!(futures_util::poll!(second.as_mut()).is_pending(), "it waits in line");
+        more.notify_one();
+        assert_eq!(first.text().await.unwrap(), "ok");
+        go.notify_one();
+        sent.notified().await;
+        tokio::task::yield_now().await;
+        let answer = in_time(second).await.unwrap().text().await.unwrap();
+        assert_eq!((answer.as_str(), server.connections()), ("ok", 2), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn item_16_an_unread_body_is_not_read_by_the_next_request() {
     let (origin, session) = (origin().await, session(|options| options.connections.max = 1));
     drop(session.get(origin.url("/bytes/10000000")).send().await.unwrap());
