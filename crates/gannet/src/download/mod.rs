@@ -1,6 +1,6 @@
 //! A response's body as a file: written beside its place as `PATH.part`, put into its place when whole, gone on with
 //! where it broke off. What is under the final name is always whole: whoever kills us leaves the part, not a torn
-//! file. Whether an answer fits what is there decides `gannet_core::resume`.
+//! file. Under a name of the server's choice it is written apart, and nothing is gone on with. Whether an answer fits what is there decides `gannet_core::resume`.
 
 mod part;
 mod saving;
@@ -72,7 +72,8 @@ pub enum SaveAs {
     File(PathBuf),
     /// Into this folder, under the name that the response gives in Content-Disposition
     /// ([`crate::ContentDisposition::safe_filename`]), or else the last part of the URL's path. A file that is there is
-    /// never replaced, whatever the options say: the name is the server's choice.
+    /// never replaced, whatever the options say: the name is the server's choice. While it comes it is a file of a
+    /// name of its own, which goes if the download fails or is dropped.
     Folder(PathBuf),
 }
 

@@ -1,6 +1,9 @@
 //! The file that a download grows in, and the note beside it that says of which version it is. One download at a time
 //! has it: it is locked. The note is written before the first byte that it speaks of and after the last of another
 //! version is gone, so that no kill leaves a part with a wrong note.
+//!
+//! Where the name is the server's choice, so would be those of part and note, and what is there of the same name may be
+//! anybody's: such a part has a name of its own and no note, and goes with its download.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -10,6 +13,7 @@ use std::path::{Path, PathBuf};
 use gannet_core::resume::{Partial, Validator};
 use gannet_core::{ErrorKind, Phase};
 use serde::{Deserialize, Serialize};
+use tempfile::TempPath;
 
 use super::DownloadOptions;
 use crate::error::{Error, Result, is_exhaustion};
@@ -20,7 +24,10 @@ const MAX_NOTE: u64 = 64 << 10;
 pub(super) struct Part {
     path: PathBuf,
     part: PathBuf,
-    note: PathBuf,
+    /// None where no later download goes on with the part.
+    note: Option<PathBuf>,
+    /// Takes the part away where it is dropped.
+    passing: Option<TempPath>,
     file: File,
     overwrite: bool,
     sync: bool,
@@ -62,11 +69,50 @@ impl Part {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(failed("cannot lock", &part, error)),
         }
-        let path = path.to_owned();
-        let (overwrite, sync) = (options.overwrite, options.sync);
-        let mut part = Part { path, part, note, file, overwrite, sync, key, length: 0, total: None, validator: None };
+        let mut part = Part {
+            path: path.to_owned(),
+            part,
+            note: Some(note),
+            passing: None,
+            file,
+            overwrite: options.overwrite,
+            sync: options.sync,
+            key,
+            length: 0,
+            total: None,
+            validator: None,
+        };
         part.recall(options.resume)?;
         Ok(part)
+    }
+
+    /// A part beside this path that is none of another's, whatever is there; it never replaces what has the path.
+    ///
+    /// # Errors
+    /// Kind `request`: the path is taken, or the folder cannot be written to.
+    pub(super) fn open_apart(path: &Path, options: &DownloadOptions) -> Result<Self> {
+        check_target(path, false)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let prefix = with_suffix(Path::new(path.file_name().unwrap_or_default()), ".");
+        let mut naming = tempfile::Builder::new();
+        naming.prefix(prefix.as_os_str()).suffix(".part");
+        #[cfg(unix)]
+        naming.permissions(std::os::unix::fs::PermissionsExt::from_mode(options.mode.unwrap_or(0o666)));
+        let made = naming.tempfile_in(folder).map_err(|error| failed("cannot write in", folder, error))?;
+        let (file, passing) = made.into_parts();
+        Ok(Part {
+            path: path.to_owned(),
+            part: passing.to_path_buf(),
+            note: None,
+            passing: Some(passing),
+            file,
+            overwrite: false,
+            sync: options.sync,
+            key: String::new(),
+            length: 0,
+            total: None,
+            validator: None,
+        })
     }
 
     /// What is there to go on with.
@@ -95,16 +141,20 @@ impl Part {
     }
 
     /// It is whole: it gets its name. Waits for the disk if that was wanted.
-    pub(super) fn finish(self) -> Result<PathBuf> {
+    pub(super) fn finish(mut self) -> Result<PathBuf> {
         let synced = if self.sync { self.file.sync_all() } else { Ok(()) };
         synced.and_then(|()| self.take_mode()).map_err(|error| failed("cannot write", &self.part, error))?;
         if self.overwrite {
             fs::rename(&self.part, &self.path).map_err(|error| failed("cannot replace", &self.path, error))?;
+        } else if let Some(passing) = self.passing.take() {
+            passing.persist_noclobber(&self.path).map_err(|refused| unplaced(&self.path, refused.error))?;
         } else {
             rename_to_free(&self.part, &self.path)?;
         }
-        // A note without its part says nothing.
-        let _ = fs::remove_file(&self.note);
+        if let Some(note) = &self.note {
+            // Without its part it says nothing.
+            let _ = fs::remove_file(note);
+        }
         if self.sync {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
@@ -115,9 +165,9 @@ impl Part {
 
     /// It broke off. What nothing can be made of later goes.
     pub(super) fn abandon(self) {
-        if self.partial().is_none() {
+        if let Some(note) = self.note.as_ref().filter(|_| self.partial().is_none()) {
             let _ = fs::remove_file(&self.part);
-            let _ = fs::remove_file(&self.note);
+            let _ = fs::remove_file(note);
         }
     }
 
@@ -136,7 +186,7 @@ impl Part {
 
     fn read_note(&self) -> Option<Note> {
         let mut text = String::new();
-        File::open(&self.note).ok()?.take(MAX_NOTE).read_to_string(&mut text).ok()?;
+        File::open(self.note.as_ref()?).ok()?.take(MAX_NOTE).read_to_string(&mut text).ok()?;
         serde_json::from_str(&text).ok()
     }
 
@@ -144,8 +194,9 @@ impl Part {
         let had = self.file.metadata()?.len() > 0;
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
+        let Some(note) = &self.note else { return Ok(()) };
         let Some(validator) = validator else {
-            return match fs::remove_file(&self.note) {
+            return match fs::remove_file(note) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             };
@@ -154,8 +205,8 @@ impl Part {
             // Also after a power cut the old bytes must not stand beside the new note.
             self.file.sync_all()?;
         }
-        let note = Note { url: self.key.clone(), validator: validator.clone(), total };
-        fs::write(&self.note, serde_json::to_vec(&note)?)
+        let says = Note { url: self.key.clone(), validator: validator.clone(), total };
+        fs::write(note, serde_json::to_vec(&says)?)
     }
 
     /// A file that is replaced hands on its permissions.
@@ -188,11 +239,14 @@ fn resolved(path: &Path, overwrite: bool) -> io::Result<PathBuf> {
 fn rename_to_free(part: &Path, path: &Path) -> Result<()> {
     let held = tempfile::TempPath::try_from_path(part).map_err(|error| failed("cannot rename", part, error))?;
     held.persist_noclobber(path).map_err(|refused| {
-        let error = refused.error;
         // The part stays, whatever becomes of it.
         let _ = refused.path.keep();
-        if error.kind() == io::ErrorKind::AlreadyExists { taken(path) } else { failed("cannot write", path, error) }
+        unplaced(path, refused.error)
     })
+}
+
+fn unplaced(path: &Path, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::AlreadyExists { taken(path) } else { failed("cannot write", path, error) }
 }
 
 fn open_file(part: &Path, mode: Option<u32>) -> io::Result<File> {

@@ -21,8 +21,8 @@ use crate::retrying::{outcome_of_error, outcome_of_head};
 use crate::session::Session;
 
 impl Download {
-    /// Sends it, and returns when the file is in its place. Dropping the future closes the connection and leaves the
-    /// part to go on with.
+    /// Sends it, and returns when the file is in its place. Dropping the future closes the connection (over HTTP/2
+    /// it resets the stream) and leaves the part to go on with, if [`SaveAs::File`] says where.
     ///
     /// # Errors
     /// Kind `status` for a status of 400 or more, and for one that brings no body of use (304, a redirect that is not
@@ -34,12 +34,11 @@ impl Download {
         if *request.method() != Method::GET {
             return Err(Error::request("only what GET answers is downloaded").with_url(request.url()));
         }
-        let key = key_of(request.url());
         let part = match &place {
-            SaveAs::File(path) => Some(Part::open(path, &options, key.clone())?),
+            SaveAs::File(path) => Some(Part::open(path, &options, key_of(request.url()))?),
             SaveAs::Folder(_) => None,
         };
-        let mut saving = Saving { session, request, key, place, options, on_progress, part, resumed_at: 0 };
+        let mut saving = Saving { session, request, place, options, on_progress, part, resumed_at: 0 };
         let saved = saving.send().await;
         if let Some(part) = saving.part.take().filter(|_| saved.is_err()) {
             part.abandon();
@@ -74,7 +73,6 @@ impl Response {
 struct Saving {
     session: Session,
     request: Request,
-    key: String,
     place: SaveAs,
     options: DownloadOptions,
     on_progress: Option<OnProgress>,
@@ -156,9 +154,7 @@ impl Saving {
             Some(part) => part,
             None => {
                 let path = self.place.path(&response, self.request.url());
-                // The name is the server's choice: it replaces nothing.
-                let options = DownloadOptions { overwrite: false, resume: false, ..self.options.clone() };
-                self.part.insert(Part::open(&path, &options, self.key.clone())?)
+                self.part.insert(Part::open_apart(&path, &self.options)?)
             }
         };
         // What is decoded on the way has no place in what was not.

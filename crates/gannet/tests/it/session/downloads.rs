@@ -316,6 +316,57 @@ async fn item_33_a_name_of_the_servers_stays_in_its_folder_and_replaces_nothing(
     }
 }
 
+/// They may be parts of anybody's.
+#[tokio::test]
+async fn item_33_a_name_of_the_servers_touches_nothing_that_is_named_like_its_part() {
+    let session = Session::default();
+    let named = format!("{TAG}content-disposition: attachment; filename=evil\r\n");
+    for (script, is_saved) in
+        [(whole(&named, BODY, 11), true), (whole(&named, BODY, 5), false), (status("404 Not Found", &named), false)]
+    {
+        let (folder, server) = (Folder::new(), serve([script]).await);
+        fs::write(folder.path("mine"), "mine").unwrap();
+        fs::write(folder.path("evil.part"), "mine").unwrap();
+        let note = folder.path("evil.part.json");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.path("mine"), &note).unwrap();
+        #[cfg(not(unix))]
+        fs::write(&note, "mine").unwrap();
+        let saved = in_time(session.get(server.url("/")).download_into(folder.0.path()).send()).await;
+        assert_eq!(saved.is_ok(), is_saved, "{saved:?}");
+        let mut names = vec!["evil.part", "evil.part.json", "mine"];
+        for name in &names {
+            assert_eq!(folder.read(name).as_deref(), Some("mine"), "{name}");
+        }
+        names.splice(0..0, is_saved.then_some("evil"));
+        assert_eq!(folder.names(), names, "nothing is left of what broke off");
+        assert_eq!(folder.read("evil").as_deref(), is_saved.then_some(BODY));
+    }
+}
+
+/// It goes on within the one download, and is gone with it.
+#[tokio::test]
+async fn a_download_under_a_name_of_the_servers_goes_on_where_it_broke_off() {
+    let folder = Folder::new();
+    let named = format!("{TAG}content-disposition: attachment; filename=name\r\n");
+    let server = serve([whole(&named, BODY, 5), rest(TAG, BODY, 5, 11)]).await;
+    let session = Session::default();
+    let download = session.get(server.url("/")).download_into(folder.0.path()).options(at_once(2));
+    let saved = in_time(download.send()).await.unwrap();
+    assert_eq!((saved.resumed_at, saved.attempts, folder.names()), (5, 2, vec!["name".to_owned()]));
+    assert_eq!(folder.read("name").as_deref(), Some(BODY));
+    let sent = Arc::new(Notify::new());
+    let half = format!("HTTP/1.1 200 OK\r\n{named}content-length: 11\r\n\r\nhello");
+    let server = serve([Script::new().expect_head().send(half).signal(&sent).hang()]).await;
+    let dropped = Folder::new();
+    let download = session.get(server.url("/")).download_into(dropped.0.path()).send();
+    tokio::select! {
+        saved = download => panic!("{saved:?}"),
+        () = until(|| !dropped.names().is_empty()) => {}
+    }
+    assert!(dropped.names().is_empty(), "{:?}", dropped.names());
+}
+
 #[tokio::test]
 async fn what_is_no_success_changes_no_file() {
     let folder = Folder::new();
