@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use gannet_core::auth::basic;
-use gannet_core::proxy::{NoProxy, ProxyCredentials, ProxyRules, ProxyUrl, ProxyUrlError, TunnelError};
+use gannet_core::proxy::{ProxyCredentials, ProxyRules, ProxyUrl, ProxyUrlError, TunnelError};
 use gannet_core::{ErrorKind, Headers, Phase};
 
 use crate::error::{Error, Result};
@@ -144,7 +144,7 @@ pub(crate) fn rules(options: &options::Proxy) -> Result<Option<Proxies>> {
     if let Some(list) = &options.no_proxy {
         rules.no_proxy = list.clone();
     }
-    if rules.is_empty() || rules.no_proxy == NoProxy::all() {
+    if rules.is_empty() {
         return Ok(None);
     }
     let made = |url: Option<ProxyUrl>| -> Result<_> {

@@ -53,6 +53,11 @@ async fn item_11_no_field_for_a_proxy_leaves_by_another_way() {
     json(own.send().await).await;
     assert_eq!((told(&other, FIELD, ""), told(&other, "x-tenant", "")), (vec![false], vec![false]));
     assert_eq!(proxy.asked().len(), 1);
+    // Directly, because every host is.
+    let session = with_credentials(&proxy, |options| options.proxy.no_proxy = Some("*".parse().unwrap()));
+    let direct = session.get(origin.url("/headers")).header(FIELD, "Basic eA==");
+    assert_eq!(json(direct.send().await).await["headers"].get(FIELD), None);
+    assert_eq!(proxy.asked().len(), 1);
 }
 
 #[tokio::test]
