@@ -65,6 +65,10 @@ impl Sending<'_> {
             }
             let request = &mut self.request;
             redirect::strip_for(&mut request.headers, next.cross_origin, next.drop_body);
+            if request.url.scheme() == "https" && next.url.scheme() == "http" {
+                // RFC 9110 §10.1.3: what is told in confidence is not told in the clear.
+                request.headers.remove("referer");
+            }
             if next.drop_body {
                 request.body = Body::empty();
             }

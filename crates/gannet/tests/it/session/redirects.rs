@@ -228,6 +228,17 @@ async fn item_09_no_referer_is_made_up() {
 }
 
 #[tokio::test]
+async fn item_09_a_referer_does_not_go_from_https_to_http() {
+    let origin = origin().await;
+    let session = session(|options| options.tls.extra_roots = vec![origin.ca_pem().to_owned()]);
+    for (target, stays) in [(origin.url("/anything"), false), (origin.https_url("/anything"), true)] {
+        let url = origin.https_url(&format!("/redirect-to?url={target}"));
+        let seen = json(session.get(&url).header("Referer", "https://own.example/?q=s3cret").send().await).await;
+        assert_eq!(seen["headers"].get("Referer").is_some(), stays, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn item_29_strict_transport_security_is_not_remembered() {
     let origin = origin().await;
     let session = session(|options| options.tls.extra_roots = vec![origin.ca_pem().to_owned()]);
