@@ -34,6 +34,11 @@ impl Guard {
     /// # Errors
     /// It may not be connected to.
     pub(super) fn judge(&self, address: SocketAddr) -> Result<(), Refused> {
+        self.judge_on(address, is_own)
+    }
+
+    /// As [`Guard::judge`], on a machine that has the addresses of which `is_own` says so.
+    fn judge_on(&self, address: SocketAddr, is_own: impl Fn(IpAddr) -> bool) -> Result<(), Refused> {
         if !self.deny_private || self.allow.iter().any(|network| network.contains(address.ip())) {
             return Ok(());
         }
@@ -65,12 +70,13 @@ fn is_own(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    fn guard(deny_private: bool, allow: &[&str]) -> Guard {
+        let allow = allow.iter().map(|network| network.parse().unwrap()).collect();
+        Guard::new(&options::Guard { deny_private, allow })
+    }
+
     #[test]
     fn item_31_what_is_no_place_of_the_internet_is_refused_unless_allowed() {
-        let guard = |deny_private, allow: &[&str]| {
-            let allow = allow.iter().map(|network| network.parse().unwrap()).collect();
-            Guard::new(&options::Guard { deny_private, allow })
-        };
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 80);
         for ip in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "0.0.0.0", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
             let refused = guard(true, &["10.9.0.0/16"]).judge(at(ip)).unwrap_err();
@@ -83,6 +89,11 @@ mod tests {
 
     #[test]
     fn item_31_an_address_of_this_machine_is_known_as_its_own() {
+        let own = SocketAddr::from(([93, 184, 216, 34], 80));
+        let refused = guard(true, &[]).judge_on(own, |ip| ip == own.ip()).unwrap_err();
+        assert!(refused.to_string().contains("this machine's own"), "{refused}");
+        assert_eq!(guard(true, &[]).judge_on(own, |_| false), Ok(()));
+        assert_eq!(guard(true, &["93.184.216.34/32"]).judge_on(own, |_| true), Ok(()));
         assert!(is_own(IpAddr::from([127, 0, 0, 1])));
         assert!(!is_own(IpAddr::from([192, 0, 2, 1])));
     }
