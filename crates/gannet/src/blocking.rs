@@ -4,6 +4,8 @@
 //! all its clones. Share one session between threads: connections, cookies and limits are then shared too.
 //! Not to be called from async code: there it would block everything else, and panics.
 //!
+//! What is not here by name is reached by [`Session::block_on`], which waits for any future of the async door.
+//!
 //! ```no_run
 //! let session = gannet::blocking::Session::new(gannet::Options::default())?;
 //! let text = session.get("https://example.com/").send()?.error_for_status()?.text()?;
@@ -11,6 +13,7 @@
 //! ```
 
 use std::future::Future;
+use std::io::{self, Read};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
-use crate::bulk::{BulkOptions, Outcome, source::Target};
+use crate::bulk::{BulkOptions, Control, Fetch, Outcome, RetryPolicy, source::Target};
 use crate::download::{Download, DownloadOptions, Saved};
 use crate::error::{Error, Result};
 use crate::event_source::EventSourceOptions;
@@ -38,10 +41,20 @@ pub struct Session {
     runtime: Arc<Background>,
 }
 
-/// As [`crate::Response`], without async; what does not wait is the same by `Deref`.
+/// As [`crate::Response`], without async; what does not wait is the same by `Deref`. Its body is a reader too: an error
+/// of ours is what the [`io::Error`] holds, of the kind `TimedOut` where it is a timeout.
 #[derive(Debug)]
 pub struct Response {
     response: crate::Response,
+    /// Of the piece that a reader has taken some of.
+    rest: Bytes,
+    runtime: Arc<Background>,
+}
+
+/// As [`crate::bulk::Outcomes`], without async: an iterator of outcomes, each waited for. Dropping it aborts the run.
+/// Made by [`Session::outcomes`].
+pub struct Outcomes {
+    outcomes: crate::bulk::Outcomes,
     runtime: Arc<Background>,
 }
 
@@ -95,7 +108,31 @@ impl Session {
     /// As [`crate::RequestBuilder::send`].
     pub fn execute(&self, request: Request) -> Result<Response> {
         let response = self.runtime.wait(self.session.execute(request))?;
-        Ok(Response { response, runtime: self.runtime.clone() })
+        Ok(Response::of(response, self.runtime.clone()))
+    }
+
+    /// As [`crate::Session::execute_retrying`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn execute_retrying(&self, request: Request, policy: &RetryPolicy) -> Result<Response> {
+        let response = self.runtime.wait(self.session.execute_retrying(request, policy))?;
+        Ok(Response::of(response, self.runtime.clone()))
+    }
+
+    /// Waits for a future of the async door, on this session's runtime: whatever has no method here.
+    ///
+    /// ```no_run
+    /// # fn example(session: gannet::blocking::Session) -> gannet::Result<()> {
+    /// let response = session.get("https://example.com/parts").send()?.into_async();
+    /// let mut parts = response.multipart()?;
+    /// while let Some(part) = session.block_on(parts.next_part())? {
+    ///     println!("{} bytes", session.block_on(part.bytes())?.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.wait(future)
     }
 
     /// As [`crate::Session::fetch_all`]: all of them concurrently, the outcomes in input order.
@@ -106,6 +143,21 @@ impl Session {
     ) -> Vec<Outcome> {
         let fetch = self.session.fetch_all(targets).options(options);
         self.runtime.wait(fetch.outcomes())
+    }
+
+    /// Starts a run over a source, an iterator or a stream, and waits for each outcome:
+    ///
+    /// ```no_run
+    /// # fn example(session: gannet::blocking::Session) {
+    /// let urls = (1..=1000).map(|id| format!("https://example.com/items/{id}"));
+    /// for outcome in session.outcomes(session.as_ref().fetch_iter(urls).ordered()) {
+    ///     println!("{} {}", outcome.url, outcome.is_ok());
+    /// }
+    /// # }
+    /// ```
+    pub fn outcomes(&self, fetch: Fetch) -> Outcomes {
+        let outcomes = self.runtime.wait(async { fetch.outcomes() });
+        Outcomes { outcomes, runtime: self.runtime.clone() }
     }
 
     /// As [`crate::Download::send`]: sends a download that [`RequestBuilder::download`] made, and waits until the file
@@ -185,14 +237,46 @@ impl Iterator for EventSource {
     }
 }
 
+impl Outcomes {
+    /// As [`crate::bulk::Outcomes::control`].
+    pub fn control(&self) -> &Control {
+        self.outcomes.control()
+    }
+
+    /// As [`crate::bulk::Outcomes::result`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn result(&self) -> Result<()> {
+        self.outcomes.result()
+    }
+}
+
+impl Iterator for Outcomes {
+    type Item = Outcome;
+
+    fn next(&mut self) -> Option<Outcome> {
+        self.runtime.wait(self.outcomes.next())
+    }
+}
+
 impl Response {
+    fn of(response: crate::Response, runtime: Arc<Background>) -> Self {
+        Response { response, rest: Bytes::new(), runtime }
+    }
+
+    /// The response of the async door, for what has no method here; its futures are for [`Session::block_on`].
+    pub fn into_async(self) -> crate::Response {
+        self.response
+    }
+
     /// As [`crate::Response::error_for_status`].
     ///
     /// # Errors
     /// Kind `status`.
     pub fn error_for_status(self) -> Result<Self> {
         let response = self.response.error_for_status()?;
-        Ok(Response { response, runtime: self.runtime })
+        Ok(Response { response, ..self })
     }
 
     /// As [`crate::Response::error_for_status_with_body`].
@@ -201,7 +285,7 @@ impl Response {
     /// Kind `status`.
     pub fn error_for_status_with_body(self, max: usize) -> Result<Self> {
         let response = self.runtime.wait(self.response.error_for_status_with_body(max))?;
-        Ok(Response { response, runtime: self.runtime })
+        Ok(Response { response, ..self })
     }
 
     /// As [`crate::Response::bytes`].
@@ -236,6 +320,14 @@ impl Response {
         self.runtime.wait(self.response.text_as(charset))
     }
 
+    /// As [`crate::Response::text_strict`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn text_strict(self) -> Result<String> {
+        self.runtime.wait(self.response.text_strict())
+    }
+
     /// As [`crate::Response::json_strict`].
     ///
     /// # Errors
@@ -262,9 +354,16 @@ impl Response {
 
     /// As [`crate::Response::events`], each waited for.
     pub fn events(self) -> impl Iterator<Item = Result<Event>> {
-        let Response { response, runtime } = self;
+        let Response { response, runtime, .. } = self;
         let mut events = response.events();
         std::iter::from_fn(move || runtime.wait(events.next_event()))
+    }
+
+    /// As [`crate::Response::lines`], each waited for.
+    pub fn lines(self) -> impl Iterator<Item = Result<String>> {
+        let Response { response, runtime, .. } = self;
+        let mut lines = response.lines();
+        std::iter::from_fn(move || runtime.wait(lines.next_line()))
     }
 
     /// As [`crate::Response::chunk`].
@@ -272,7 +371,25 @@ impl Response {
     /// # Errors
     /// As there.
     pub fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.runtime.wait(self.response.chunk())
+        match std::mem::take(&mut self.rest) {
+            rest if rest.is_empty() => self.runtime.wait(self.response.chunk()),
+            rest => Ok(Some(rest)),
+        }
+    }
+}
+
+impl Read for Response {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() && !buffer.is_empty() {
+            let kind = |error: &Error| if error.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+            match self.chunk().map_err(|error| io::Error::new(kind(&error), error))? {
+                Some(piece) => self.rest = piece,
+                None => return Ok(0),
+            }
+        }
+        let piece = self.rest.split_to(buffer.len().min(self.rest.len()));
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
     }
 }
 

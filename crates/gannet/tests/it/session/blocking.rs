@@ -1,5 +1,6 @@
 //! The door for programs that are not async.
 
+use std::io::Read;
 use std::time::Duration;
 
 use gannet::blocking::Session;
@@ -91,6 +92,51 @@ fn an_event_source_is_read_like_an_iterator_over_as_many_connections_as_it_takes
     let mut refused = session.get("http://127.0.0.1:1/").event_source(nobody).unwrap();
     assert_eq!(refused.next().unwrap().unwrap_err().kind(), ErrorKind::Connect);
     assert!(refused.next().is_none());
+}
+
+#[test]
+fn a_body_is_a_reader_and_lines() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\none\ntwo\ne";
+    let twice = Script::new().expect_head().send(answer).expect_head().send(answer);
+    let torn = twice.expect_head().send(&answer[..answer.len() - 4]).close();
+    let server = ScriptedServer::start_blocking([torn]).unwrap();
+    let session = Session::new(Options::default()).unwrap();
+    let get = || session.get(server.url("/")).send().unwrap();
+    let mut response = get();
+    let (mut first, mut rest) = ([0; 2], String::new());
+    response.read_exact(&mut first).unwrap();
+    assert_eq!(response.read(&mut []).unwrap(), 0, "no end: nothing was asked for");
+    response.read_to_string(&mut rest).unwrap();
+    assert_eq!((&first, rest.as_str(), response.read(&mut [0]).unwrap()), (b"on", "e\ntwo\ne", 0));
+    let lines: Vec<_> = get().lines().map(Result::unwrap).collect();
+    assert_eq!(lines, ["one", "two", "e"]);
+    let error = get().read_to_end(&mut Vec::new()).unwrap_err();
+    let ours = error.get_ref().unwrap().downcast_ref::<gannet::Error>().unwrap();
+    assert_eq!((error.kind(), ours.kind()), (std::io::ErrorKind::Other, ErrorKind::Body));
+}
+
+#[test]
+fn what_the_async_door_has_is_waited_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let session = Session::new(Options::default()).unwrap();
+    let urls: Vec<_> = (0..20).map(|id| origin.url(&format!("/items/{id}"))).collect();
+    let fetch = session.as_ref().fetch_iter(urls.clone()).ordered();
+    let indices: Vec<_> = session.outcomes(fetch).map(|outcome| (outcome.index, outcome.is_ok())).collect();
+    assert_eq!(indices, (0..20).map(|index| (index, true)).collect::<Vec<_>>());
+    let map = session.block_on(session.as_ref().fetch_map(urls, gannet::bulk::BulkOptions::default()));
+    assert_eq!(map.len(), 20);
+    let part = "--b\r\n\r\none\r\n--b--";
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: multipart/mixed; boundary=b\r\ncontent-length: {}\r\n\r\n{part}",
+        part.len()
+    );
+    let busy = Script::new().expect_head().send("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").close();
+    let server = ScriptedServer::start_blocking([busy, Script::new().expect_head().send(&answer).hang()]).unwrap();
+    let policy = super::downloads::at_once(2).retry;
+    let response = session.execute_retrying(session.get(server.url("/")).build().unwrap(), &policy).unwrap();
+    let mut parts = response.into_async().multipart().unwrap();
+    let part = session.block_on(parts.next_part()).unwrap().unwrap();
+    assert_eq!(session.block_on(part.text()).unwrap(), "one");
 }
 
 #[test]
