@@ -8,8 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 use gannet::bulk::state::Setting;
 
-use crate::args::FetchArgs;
 use crate::args::values::read_file;
+use crate::args::{FetchArgs, stdin};
 
 /// They decide what is asked or how rows look: a run cannot go on with others.
 const FIXED: &[&str] = &[
@@ -170,15 +170,18 @@ fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
         _ => FILES.contains(&name) && value.starts_with('@'),
     };
     let shown = !SECRET.contains(&name) || values.iter().all(names_file);
-    let file = values.first().and_then(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name));
-    // What can be read once only is left to whoever sends it.
-    let file = file.filter(|path| Path::new(path).is_file());
-    let contents = file.map(|path| read_file(path.as_ref(), &format!("--{name}"))).transpose()?;
+    let option = format!("--{name}");
+    let mut contents = Vec::new();
+    for file in values.iter().filter_map(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name)) {
+        match file {
+            "-" => contents.push(stdin::read(&option)?.to_vec()),
+            path if Path::new(path).is_file() => contents.push(read_file(path.as_ref(), &option)?.into_bytes()),
+            // What can be read once only is left to whoever sends it.
+            _ => {}
+        }
+    }
     let setting = Setting::new(name, values, shown, FIXED.contains(&name));
-    Ok(match contents {
-        Some(contents) => setting.with_contents(contents.as_bytes()),
-        None => setting,
-    })
+    Ok(contents.iter().fold(setting, |setting, contents| setting.with_contents(contents)))
 }
 
 /// What stands among arguments of `fetch` that are not all yet.

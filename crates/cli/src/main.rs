@@ -54,6 +54,8 @@ fn main() -> ExitCode {
 }
 
 fn fetch(args: &args::FetchArgs, matches: &clap::ArgMatches) -> anyhow::Result<exit::Exit> {
+    // Before a run's settings are read, which may be there.
+    args.check_stdin()?;
     let settings = matches.subcommand().map_or_else(|| Ok(Vec::new()), |(_, matches)| identity::settings(matches))?;
     commands::fetch::run(args, &settings)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use gannet::bulk::{Rate, StatusSet};
 
+use super::stdin;
 use super::values::{self, TimeLimit};
 use super::{DecodeArgs, NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
 
@@ -48,6 +49,14 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+}
+
+impl FetchArgs {
+    /// Refuses to give stdin to more than one.
+    pub(crate) fn check_stdin(&self) -> anyhow::Result<()> {
+        let rows = self.input.inputs.iter().any(|input| input == "-").then_some("INPUT -");
+        stdin::check(self.request.stdin_takers().chain(rows))
+    }
 }
 
 /// Where rows come from.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::part::{self, PartArg};
-use super::values;
 use super::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
+use super::{stdin, values};
 
 /// Send one request: the body to stdout
 ///
@@ -131,6 +131,15 @@ pub(crate) struct SaveArgs {
 }
 
 impl GetArgs {
+    /// Refuses to give stdin to more than one.
+    pub(crate) fn check_stdin(&self) -> anyhow::Result<()> {
+        let upload = self.upload.upload_file.as_deref() == Some(Path::new("-"));
+        let format = self.write_out.as_deref() == Some("@-");
+        let others =
+            [("-T -", upload), ("-w @-", format)].into_iter().filter(|(_, takes)| *takes).map(|(name, _)| name);
+        stdin::check(self.request.stdin_takers().chain(others))
+    }
+
     /// The file to write to that `-o` names; none for stdout, which `-` means too.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let file = self.save.output.as_deref().filter(|path| *path != Path::new("-"))?;

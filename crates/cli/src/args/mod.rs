@@ -9,6 +9,7 @@ pub(crate) mod part;
 mod proxy;
 mod request;
 mod state;
+pub(crate) mod stdin;
 pub(crate) mod values;
 mod who;
 

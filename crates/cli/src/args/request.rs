@@ -26,7 +26,7 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
     pub(crate) query: Vec<(String, String)>,
 
-    /// A JSON body, or @FILE
+    /// A JSON body, or @FILE, @- for stdin
     #[arg(long, value_name = "JSON", value_parser = values::text, conflicts_with_all = ["form", "data"])]
     pub(crate) json: Option<TextArg>,
 
@@ -34,7 +34,7 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair, conflicts_with = "data")]
     pub(crate) form: Vec<(String, String)>,
 
-    /// A body as it is, or @FILE; give its Content-Type with -H
+    /// A body as it is, or @FILE, @- for stdin; give its Content-Type with -H
     #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
     pub(crate) data: Option<TextArg>,
 
@@ -48,6 +48,14 @@ pub(crate) struct RequestArgs {
 
     #[command(flatten)]
     pub(crate) who: WhoArgs,
+}
+
+impl RequestArgs {
+    /// What of it takes stdin.
+    pub(crate) fn stdin_takers(&self) -> impl Iterator<Item = &'static str> {
+        let texts = [("--json @-", &self.json), ("-d @-", &self.data), ("--oauth2-bearer @-", &self.who.oauth2_bearer)];
+        texts.into_iter().filter(|(_, text)| **text == Some(TextArg::Stdin)).map(|(name, _)| name)
+    }
 }
 
 /// How far a response is taken, and its body undone.

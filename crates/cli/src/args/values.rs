@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gannet::{Headers, NoProxy, ProxyUrl};
 
+use super::stdin;
 use crate::exit::usage;
 
 /// A time limit; `None` for no limit.
@@ -28,10 +29,11 @@ pub(crate) enum HeaderArg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProxyArg(pub(crate) Option<ProxyUrl>);
 
-/// A text of the command line, or the file that holds it (`@file`).
+/// A text of the command line, or what holds it: a file (`@file`) or stdin (`@-`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TextArg {
     Here(String),
+    Stdin,
     File(PathBuf),
 }
 
@@ -210,9 +212,10 @@ pub(crate) fn method(text: &str) -> Result<gannet::Method, String> {
     gannet::Method::from_bytes(text.as_bytes()).map_err(|_| format!("{text:?} is no method: write GET, POST, …"))
 }
 
-/// A text, or `@file`.
+/// A text, `@file`, or `@-` for stdin.
 pub(crate) fn text(text: &str) -> Result<TextArg, String> {
     Ok(match text.strip_prefix('@') {
+        Some("-") => TextArg::Stdin,
         Some(path) => TextArg::File(file_name(path)?),
         None => TextArg::Here(text.to_owned()),
     })
@@ -223,24 +226,27 @@ pub(super) fn file_name(path: &str) -> Result<PathBuf, String> {
 }
 
 impl TextArg {
-    /// The text; a file without its last line end.
+    /// The text; that of a file or of stdin without its last line end.
     pub(crate) fn read(&self, option: &str) -> anyhow::Result<String> {
-        match self {
-            TextArg::Here(text) => Ok(text.clone()),
-            TextArg::File(path) => {
-                let mut text = read_file(path, option)?;
-                if text.ends_with('\n') {
-                    text.truncate(text.trim_end_matches(['\n', '\r']).len());
-                }
-                Ok(text)
+        let mut text = match self {
+            TextArg::Here(text) => return Ok(text.clone()),
+            TextArg::Stdin => {
+                let text = str::from_utf8(stdin::read(option)?);
+                text.map_err(|error| usage(format!("{option}: stdin is no text: {error}")))?.to_owned()
             }
+            TextArg::File(path) => read_file(path, option)?,
+        };
+        if text.ends_with('\n') {
+            text.truncate(text.trim_end_matches(['\n', '\r']).len());
         }
+        Ok(text)
     }
 
     /// The bytes as they are, a file's last line end included.
     pub(crate) fn read_bytes(&self, option: &str) -> anyhow::Result<Vec<u8>> {
         match self {
             TextArg::Here(text) => Ok(text.clone().into_bytes()),
+            TextArg::Stdin => stdin::read(option).map(<[u8]>::to_vec),
             TextArg::File(path) => std::fs::read(path).map_err(|error| unreadable(path, option, &error)),
         }
     }

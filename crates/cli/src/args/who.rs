@@ -40,7 +40,7 @@ pub(crate) struct WhoArgs {
     #[arg(long)]
     pub(crate) anyauth: bool,
 
-    /// A bearer token, or @FILE
+    /// A bearer token, or @FILE, @- for stdin
     #[arg(long, value_name = "TOKEN", value_parser = values::text, conflicts_with_all = ["user", "digest", "anyauth"])]
     pub(crate) oauth2_bearer: Option<TextArg>,
 

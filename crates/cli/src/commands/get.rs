@@ -22,6 +22,7 @@ use crate::{exchange, settings, tell, who};
 
 /// Sends the request and writes what comes back.
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
+    args.check_stdin()?;
     let runtime = runtime().context("cannot start the runtime")?;
     let result = runtime.block_on(get(args));
     // A lookup that hangs must not hold the process.

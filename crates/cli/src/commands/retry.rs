@@ -28,6 +28,7 @@ pub(crate) fn run(args: &RetryArgs) -> anyhow::Result<Exit> {
     if fetch_args.output.fresh {
         return Err(usage("--fresh would leave nothing to ask again; to start over, give it to gannet fetch"));
     }
+    fetch_args.check_stdin()?;
     let settings = identity::settings(fetch_matches)?;
     let job = Job::Retry(args.condition.as_deref());
     let Some(mut report) = fetch::fetch(&fetch_args, &settings, job)? else {

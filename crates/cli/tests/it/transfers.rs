@@ -9,7 +9,7 @@ use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
 use serde_json::{Value, json};
 
-use crate::gannet::{Place, command, gannet};
+use crate::gannet::{Place, Ran, command, gannet, with_stdin};
 
 const TAG: &str = "etag: \"v1\"\r\n";
 
@@ -58,6 +58,31 @@ fn a_file_or_stdin_is_put_where_the_url_says() {
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&seen["data"], &seen["headers"]["Transfer-Encoding"]), (&json!("from a pipe"), &json!("chunked")));
     gannet(["get", "-T", &place.name("none"), &origin.url("/anything")]).assert_code(2).assert_says("-T");
+}
+
+#[test]
+fn a_body_comes_from_stdin_where_that_is_not_taken() {
+    let origin = Origin::start_blocking().unwrap();
+    let (url, place) = (origin.url("/anything"), Place::new());
+    let sent = |args: &[&str], input: &str| with_stdin(args, input).assert_code(0);
+    let echo = |ran: &Ran| serde_json::from_slice::<Value>(&ran.out).unwrap();
+    assert_eq!(echo(&sent(&["get", "-d", "@-", &url], "a\nb\n"))["data"], "a\nb\n");
+    assert_eq!(echo(&sent(&["get", "--json", "@-", &url], "{\"a\":1}\n"))["json"], json!({ "a": 1 }));
+    let bearer = sent(&["get", "--oauth2-bearer", "@-", &origin.url("/bearer")], "sesame\n");
+    assert_eq!(echo(&bearer)["token"], "sesame");
+    let row = sent(&["fetch", "--json", "@-", &url], "{\"a\":\"{index}\"}\n").row();
+    assert_eq!(row["json"]["json"], json!({ "a": "0" }));
+    for args in
+        [&["fetch", "-", "-d", "@-"][..], &["get", &url, "-d", "@-", "-w", "@-"], &["get", &url, "-T", "-", "-w", "@-"]]
+    {
+        with_stdin(args, &url).assert_code(2).assert_says("stdin");
+    }
+    // A run is known by what it sent.
+    let (urls, out) = (place.file("urls.txt", &url), place.name("rows.jsonl"));
+    let args = ["fetch", &urls, "-o", &out, "-d", "@-"];
+    for (input, code) in [("a", 0), ("a", 0), ("b", 2)] {
+        with_stdin(args, input).assert_code(code);
+    }
 }
 
 #[test]
