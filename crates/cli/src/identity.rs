@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 use gannet::bulk::state::Setting;
 
-use crate::args::values::read_file;
+use crate::args::values::read_file_bytes;
 use crate::args::{FetchArgs, stdin};
 
 /// They decide what is asked or how rows look: a run cannot go on with others.
@@ -175,7 +175,7 @@ fn setting(name: &str, values: Vec<String>) -> anyhow::Result<Setting> {
     for file in values.iter().filter_map(|value| value.strip_prefix('@')).filter(|_| CONTENTS.contains(&name)) {
         match file {
             "-" => contents.push(stdin::read(&option)?.to_vec()),
-            path if Path::new(path).is_file() => contents.push(read_file(path.as_ref(), &option)?.into_bytes()),
+            path if Path::new(path).is_file() => contents.push(read_file_bytes(path.as_ref(), &option)?),
             // What can be read once only is left to whoever sends it.
             _ => {}
         }

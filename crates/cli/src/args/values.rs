@@ -236,8 +236,8 @@ impl TextArg {
             }
             TextArg::File(path) => read_file(path, option)?,
         };
-        if text.ends_with('\n') {
-            text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        if let Some(line) = text.strip_suffix('\n') {
+            text.truncate(line.strip_suffix('\r').unwrap_or(line).len());
         }
         Ok(text)
     }
@@ -247,7 +247,7 @@ impl TextArg {
         match self {
             TextArg::Here(text) => Ok(text.clone().into_bytes()),
             TextArg::Stdin => stdin::read(option).map(<[u8]>::to_vec),
-            TextArg::File(path) => std::fs::read(path).map_err(|error| unreadable(path, option, &error)),
+            TextArg::File(path) => read_file_bytes(path, option),
         }
     }
 }
@@ -290,6 +290,11 @@ pub(crate) fn left_out(args: &[HeaderArg]) -> Vec<String> {
 /// A file that an option names, as text.
 pub(crate) fn read_file(path: &Path, option: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(path).map_err(|error| unreadable(path, option, &error))
+}
+
+/// The same, as bytes.
+pub(crate) fn read_file_bytes(path: &Path, option: &str) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| unreadable(path, option, &error))
 }
 
 fn unreadable(path: &Path, option: &str, error: &std::io::Error) -> anyhow::Error {

@@ -235,7 +235,11 @@ fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
     } else if !args.form.is_empty() {
         BodyTemplate::Form(args.form.clone())
     } else if let Some(data) = &args.data {
-        BodyTemplate::Data(data.read("--data")?)
+        // Rows are filled into text alone.
+        let text = String::from_utf8(data.read_bytes("--data")?);
+        BodyTemplate::Data(
+            text.map_err(|_| usage("--data: bytes that are no text go with rows of JSONL, as body_base64"))?,
+        )
     } else {
         BodyTemplate::None
     };

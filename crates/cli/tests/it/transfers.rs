@@ -86,6 +86,19 @@ fn a_body_comes_from_stdin_where_that_is_not_taken() {
 }
 
 #[test]
+fn the_body_of_a_run_is_its_file_to_the_last_byte_and_filled_where_it_is_text() {
+    let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
+    let file = format!("@{}", place.file("body", "n={index}\r\n\n"));
+    let row = gannet(["fetch", "-d", &file, &origin.url("/anything")]).assert_code(0).row();
+    assert_eq!(row["json"]["data"], "n=0\r\n\n");
+    std::fs::write(place.path("bytes"), b"\xff\n").unwrap();
+    let bytes = format!("@{}", place.name("bytes"));
+    gannet(["fetch", "-d", &bytes, &origin.url("/anything")]).assert_code(2).assert_says("--data");
+    let seen = json_of(&["-d", &bytes, &origin.url("/anything")]);
+    assert_eq!(seen["data"], "data:application/octet-stream;base64,/wo=");
+}
+
+#[test]
 fn a_form_has_texts_and_files_with_their_types() {
     let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
     let file = place.file("f.txt", "content");

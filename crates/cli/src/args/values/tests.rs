@@ -69,3 +69,16 @@ fn pairs_split_at_the_first_equals_sign() {
     assert_eq!(cookie(" a=b; c=d;"), Ok(CookieArg::Data("a=b; c=d".to_owned())));
     assert_eq!(cookie("cookies.txt"), Ok(CookieArg::File(PathBuf::from("cookies.txt"))));
 }
+
+#[test]
+fn the_text_of_a_file_is_without_its_last_line_end_and_no_other() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (held, text) in
+        [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("\n", ""), ("", "")]
+    {
+        std::fs::write(file.path(), held).unwrap();
+        let arg = TextArg::File(file.path().to_owned());
+        assert_eq!(arg.read("-x").unwrap(), text, "{held:?}");
+        assert_eq!(arg.read_bytes("-x").unwrap(), held.as_bytes());
+    }
+}
