@@ -34,9 +34,9 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair, conflicts_with = "data")]
     pub(crate) form: Vec<(String, String)>,
 
-    /// A body as it is, or @FILE, @- for stdin; give its Content-Type with -H
+    /// A body as it is, or @FILE, @- for stdin; give its Content-Type with -H. Several are joined by &
     #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
-    pub(crate) data: Option<TextArg>,
+    pub(crate) data: Vec<TextArg>,
 
     /// Compress the body on its way: gzip, deflate, br or zstd; the server has to understand it
     #[arg(long, value_name = "CODING")]
@@ -53,8 +53,16 @@ pub(crate) struct RequestArgs {
 impl RequestArgs {
     /// What of it takes stdin.
     pub(crate) fn stdin_takers(&self) -> impl Iterator<Item = &'static str> {
-        let texts = [("--json @-", &self.json), ("-d @-", &self.data), ("--oauth2-bearer @-", &self.who.oauth2_bearer)];
-        texts.into_iter().filter(|(_, text)| **text == Some(TextArg::Stdin)).map(|(name, _)| name)
+        let (json, bearer) = (self.json.iter(), self.who.oauth2_bearer.iter());
+        let texts = json.map(|text| ("--json @-", text)).chain(self.data.iter().map(|text| ("-d @-", text)));
+        let texts = texts.chain(bearer.map(|text| ("--oauth2-bearer @-", text)));
+        texts.filter(|(_, text)| **text == TextArg::Stdin).map(|(name, _)| name)
+    }
+
+    /// The body of `-d`: the bytes of all of them, if there are any.
+    pub(crate) fn data(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let texts: Vec<_> = self.data.iter().map(|text| text.read_bytes("--data")).collect::<Result<_, _>>()?;
+        Ok((!texts.is_empty()).then(|| texts.join(&b'&')))
     }
 }
 

@@ -234,9 +234,9 @@ fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
         BodyTemplate::Json(json.read("--json")?)
     } else if !args.form.is_empty() {
         BodyTemplate::Form(args.form.clone())
-    } else if let Some(data) = &args.data {
+    } else if let Some(data) = args.data()? {
         // Rows are filled into text alone.
-        let text = String::from_utf8(data.read_bytes("--data")?);
+        let text = String::from_utf8(data);
         BodyTemplate::Data(
             text.map_err(|_| usage("--data: bytes that are no text go with rows of JSONL, as body_base64"))?,
         )

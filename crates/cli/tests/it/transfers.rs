@@ -9,7 +9,7 @@ use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
 use serde_json::{Value, json};
 
-use crate::gannet::{Place, Ran, command, gannet, with_stdin};
+use crate::gannet::{Place, Ran, command, gannet, rows_in, with_stdin};
 
 const TAG: &str = "etag: \"v1\"\r\n";
 
@@ -96,6 +96,22 @@ fn the_body_of_a_run_is_its_file_to_the_last_byte_and_filled_where_it_is_text() 
     gannet(["fetch", "-d", &bytes, &origin.url("/anything")]).assert_code(2).assert_says("--data");
     let seen = json_of(&["-d", &bytes, &origin.url("/anything")]);
     assert_eq!(seen["data"], "data:application/octet-stream;base64,/wo=");
+}
+
+#[test]
+fn several_bodies_are_joined_as_curl_has_it() {
+    let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
+    let (url, file) = (origin.url("/anything"), format!("@{}", place.file("body", "b=2\n")));
+    let data = ["-d", "a=1", "--data", &file, "-d", "c={index}"];
+    assert_eq!(json_of(&[&data[..], &[&url]].concat())["data"], "a=1&b=2\n&c={index}");
+    let out = place.name("rows.jsonl");
+    let run = |data: &[&str]| gannet([&["fetch", &url, "-o", &out], data].concat());
+    run(&data).assert_code(0);
+    assert_eq!(rows_in(out.as_ref())[0]["json"]["data"], "a=1&b=2\n&c=0");
+    run(&data).assert_code(0).assert_says("1 of 1 row is done");
+    std::fs::write(place.path("body"), "b=3\n").unwrap();
+    run(&data).assert_code(2).assert_says("--data");
+    run(&["-d", "a=1"]).assert_code(2).assert_says("--data");
 }
 
 #[test]

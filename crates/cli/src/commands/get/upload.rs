@@ -68,8 +68,7 @@ fn body(args: &RequestArgs) -> anyhow::Result<(Option<Vec<u8>>, Option<&'static 
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&args.form).finish();
         return Ok((Some(form.into_bytes()), Some("application/x-www-form-urlencoded")));
     }
-    let data = args.data.as_ref().map(|data| data.read_bytes("--data")).transpose()?;
-    Ok((data, None))
+    Ok((args.data()?, None))
 }
 
 /// A file behind a URL that ends with a slash is put there under its own name.
