@@ -37,9 +37,11 @@ const FIXED: &[&str] = &[
     "no-follow",
     "ordered",
     "query",
+    "referer",
     "spool",
     "url",
     "user",
+    "user-agent",
 ];
 
 /// Values that may be secret, or are URLs; the name of a file may be known.
@@ -55,6 +57,7 @@ const SECRET: &[&str] = &[
     "proxy-header",
     "proxy-user",
     "query",
+    "referer",
     "url",
     "user",
 ];
@@ -137,7 +140,18 @@ const FREE: &[&str] = &[
 ];
 
 /// They are of one run alone, and not kept.
-const PASSING: &[&str] = &["force", "fresh", "output", "quiet", "resend-in-doubt", "summary"];
+const PASSING: &[&str] = &[
+    "compressed",
+    "force",
+    "fresh",
+    "location",
+    "no-buffer",
+    "output",
+    "quiet",
+    "resend-in-doubt",
+    "show-error",
+    "summary",
+];
 
 /// The options of `fetch` that were given.
 ///

@@ -19,6 +19,9 @@ use crate::who;
 pub(crate) fn session(timeouts: &TimeoutArgs, network: &NetworkArgs, request: &RequestArgs) -> anyhow::Result<Options> {
     let mut options = Options { timeouts: limits(timeouts), redirects: redirects(network), ..Options::default() };
     options.without_headers = values::left_out(&request.headers);
+    if request.user_agent.as_deref() == Some("") {
+        options.without_headers.push("User-Agent".to_owned());
+    }
     options.http.version = version(network);
     options.http.ping_interval = network.http2_ping_interval;
     options.http.ping_timeout = network.http2_ping_timeout.unwrap_or(options.http.ping_timeout);
@@ -110,9 +113,14 @@ fn threads() -> Option<NonZeroUsize> {
     Some(std::thread::available_parallelism().ok()?.min(MOST))
 }
 
-/// The header fields of a request: `-H` and those that say who asks. Credentials are marked secret.
+/// The header fields of a request: `-H`, `-A`, `-e` and those that say who asks. Credentials are marked secret.
 pub(crate) fn headers(args: &RequestArgs) -> anyhow::Result<Headers> {
     let mut headers = values::headers(&args.headers)?;
+    for (name, value) in [("user-agent", &args.user_agent), ("referer", &args.referer)] {
+        if let Some(value) = value.as_ref().filter(|value| !value.is_empty() && !headers.contains(name)) {
+            headers.append(name, value)?;
+        }
+    }
     who::fields(&mut headers, &args.who)?;
     Ok(headers)
 }

@@ -9,7 +9,7 @@ use gannet::bulk::{Rate, StatusSet};
 
 use super::stdin;
 use super::values::{self, TimeLimit};
-use super::{DecodeArgs, NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
+use super::{CurlArgs, DecodeArgs, NetworkArgs, RequestArgs, StateArgs, TimeoutArgs};
 
 /// Fetch every URL of the input: one row of output for each
 ///
@@ -49,6 +49,9 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+
+    #[command(flatten)]
+    pub(crate) curl: CurlArgs,
 }
 
 impl FetchArgs {
@@ -128,7 +131,7 @@ pub(crate) struct LimitArgs {
     pub(crate) fail_fast: bool,
 
     /// The largest body of a row, decoded; a larger one fails with the kind too_large
-    #[arg(long, value_name = "BYTES", default_value = "32MiB", value_parser = values::bytes)]
+    #[arg(long, alias = "max-filesize", value_name = "BYTES", default_value = "32MiB", value_parser = values::bytes)]
     pub(crate) max_body: u64,
 
     /// Bodies held at once over all rows; above it nothing new starts
@@ -141,7 +144,7 @@ pub(crate) struct LimitArgs {
 #[command(next_help_heading = "Retries")]
 pub(crate) struct RetryArgs {
     /// Further attempts at a row after the first
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, alias = "retry", value_name = "N", default_value_t = 2)]
     pub(crate) retries: u32,
 
     /// The statuses worth another attempt, as in 429,5xx or 520-524 [default: 408,429,500,502,503,504]
@@ -191,7 +194,7 @@ pub(crate) struct OutputArgs {
     pub(crate) ordered: bool,
 
     /// No progress, and no summary in text
-    #[arg(long)]
+    #[arg(short = 's', long, alias = "silent")]
     pub(crate) quiet: bool,
 
     /// The form of the summary on stderr

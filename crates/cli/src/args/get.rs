@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::part::{self, PartArg};
-use super::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
+use super::{CurlArgs, DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
 use super::{stdin, values};
 
 /// Send one request: the body to stdout
 ///
 /// Redirects are followed and content codings decoded, unless told not to. The body is written as it comes.
+/// Many options understand curl's names too; its -L, -S, -N and --compressed are what is done anyway.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GetArgs {
@@ -35,6 +36,13 @@ pub(crate) struct GetArgs {
     #[arg(short, long, help_heading = "Output")]
     pub(crate) include: bool,
 
+    /// Ask for the head alone, by HEAD, and write it
+    #[arg(
+        short = 'I', long, help_heading = "Output",
+        conflicts_with_all = ["method", "json", "form", "data", "upload_file", "parts", "form_string"]
+    )]
+    pub(crate) head: bool,
+
     /// Show the exchange on stderr: request, redirects, response head, timing; secrets are blanked
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,
@@ -55,8 +63,11 @@ pub(crate) struct GetArgs {
     pub(crate) max_filesize: Option<u64>,
 
     /// Read the body as server-sent events and write each as a line of JSON
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["include", "to_file"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["include", "head", "to_file"])]
     pub(crate) events: bool,
+
+    #[command(flatten)]
+    pub(crate) curl: CurlArgs,
 }
 
 /// Bodies that `fetch` has no use for.
@@ -138,6 +149,11 @@ impl GetArgs {
         let others =
             [("-T -", upload), ("-w @-", format)].into_iter().filter(|(_, takes)| *takes).map(|(name, _)| name);
         stdin::check(self.request.stdin_takers().chain(others))
+    }
+
+    /// Whether the head goes before the body.
+    pub(crate) fn writes_head(&self) -> bool {
+        self.include || self.head
     }
 
     /// The file to write to that `-o` names; none for stdout, which `-` means too.

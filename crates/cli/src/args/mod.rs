@@ -4,6 +4,7 @@
 
 mod bulk;
 mod connect;
+mod curl;
 mod get;
 pub(crate) mod part;
 mod proxy;
@@ -20,6 +21,7 @@ use clap_complete::Shell;
 
 pub(crate) use bulk::{BodyArg, FetchArgs, FormatArg, InputFormatArg, SummaryArg};
 pub(crate) use connect::ConnectArgs;
+pub(crate) use curl::CurlArgs;
 pub(crate) use get::{GetArgs, SaveArgs, UploadArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use request::{DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};

@@ -14,13 +14,21 @@ use super::{ConnectArgs, ProxyArgs, WhoArgs};
 #[command(next_help_heading = "Request")]
 pub(crate) struct RequestArgs {
     /// The method [default: GET; POST when there is a body]
-    #[arg(short = 'X', long, value_name = "METHOD", value_parser = values::method)]
+    #[arg(short = 'X', long, alias = "request", value_name = "METHOD", value_parser = values::method)]
     pub(crate) method: Option<gannet::Method>,
 
     /// A header field, 'Name: value'; 'Name;' has no value, 'Accept:', 'Accept-Encoding:' and 'User-Agent:' leave
     /// theirs out; or @FILE, one field a line, kept out of the process list and never shown
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = values::header)]
     pub(crate) headers: Vec<HeaderArg>,
+
+    /// The User-Agent, if -H says none; '' leaves it out
+    #[arg(short = 'A', long, value_name = "TEXT", value_parser = values::field_value)]
+    pub(crate) user_agent: Option<String>,
+
+    /// The Referer, if -H says none; '' is none
+    #[arg(short = 'e', long, value_name = "URL", value_parser = values::referer)]
+    pub(crate) referer: Option<String>,
 
     /// A query parameter, percent-encoded for you
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
@@ -88,7 +96,7 @@ pub(crate) struct DecodeArgs {
 #[command(next_help_heading = "Timeouts")]
 pub(crate) struct TimeoutArgs {
     /// One attempt from its start to the last byte, redirects included [default: 300 in fetch, none in get]
-    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    #[arg(short = 'm', long, alias = "max-time", value_name = "SECONDS", value_parser = values::time_limit)]
     pub(crate) timeout: Option<TimeLimit>,
 
     /// The name lookup alone [default: none, --timeout-connect holds it]
@@ -96,7 +104,7 @@ pub(crate) struct TimeoutArgs {
     pub(crate) dns_timeout: Option<TimeLimit>,
 
     /// Name lookup, TCP and TLS together [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = values::time_limit)]
+    #[arg(long, alias = "connect-timeout", value_name = "SECONDS", value_parser = values::time_limit)]
     pub(crate) timeout_connect: Option<TimeLimit>,
 
     /// The longest gap between bytes, the wait for the head included [default: 60]
@@ -109,7 +117,7 @@ pub(crate) struct TimeoutArgs {
 #[command(next_help_heading = "TLS & network")]
 pub(crate) struct NetworkArgs {
     /// Redirects followed for one request; one more is an error
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, alias = "max-redirs", value_name = "N", default_value_t = 10)]
     pub(crate) max_redirects: u32,
 
     /// Refuse a redirect from https to http

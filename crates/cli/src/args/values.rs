@@ -160,6 +160,20 @@ fn field(text: &str) -> Result<HeaderArg, String> {
     Ok(HeaderArg::Without(name))
 }
 
+/// What a header field can have as its value.
+pub(crate) fn field_value(text: &str) -> Result<String, String> {
+    Headers::new().append("value", text).map_err(|error| error.to_string())?;
+    Ok(text.trim().to_owned())
+}
+
+/// The value of a Referer.
+pub(crate) fn referer(text: &str) -> Result<String, String> {
+    if text.ends_with(";auto") {
+        return Err("that of a redirect is not set by itself: leave ;auto out".to_owned());
+    }
+    field_value(text)
+}
+
 /// Reads `name=value`; the value may be empty and may hold further `=`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

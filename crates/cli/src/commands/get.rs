@@ -148,11 +148,11 @@ async fn write(args: &GetArgs, mut response: Response) -> (Response, Written, Re
 /// Writes head and body, each piece as it comes; to a file, all of it at once when it is whole.
 async fn write_out(args: &GetArgs, response: &mut Response, written: &mut Written) -> Result<(), Broken> {
     let mut out: Box<dyn Write> = match args.file() {
-        Some(path) if args.include || save::is_special(&path) => Box::new(File::create(path)?),
+        Some(path) if args.writes_head() || save::is_special(&path) => Box::new(File::create(path)?),
         Some(path) => return save_whole(args, response, written, path).await,
         None => Box::new(io::stdout()),
     };
-    if args.include {
+    if args.writes_head() {
         out.write_all(&exchange::head(response))?;
     }
     while let Some(piece) = response.chunk().await.map_err(Broken::Response)? {

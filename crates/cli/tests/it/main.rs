@@ -3,6 +3,7 @@
 
 mod compressed;
 mod crash;
+mod curl;
 mod demo;
 mod failures;
 mod gannet;

@@ -33,8 +33,8 @@ pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option
             _ => return Ok(None),
         }
     };
-    if args.include {
-        return Err(usage("-i: a file that is gone on with or named by others holds the body alone"));
+    if args.writes_head() {
+        return Err(usage("-i and -I: a file that is gone on with or named by others holds the body alone"));
     }
     if !is_get {
         return Err(usage(format!("-O, -J and -C go with GET, and this is {}", request.method())));

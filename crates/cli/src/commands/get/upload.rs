@@ -23,6 +23,7 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     let form = form(&args.upload)?;
     let method = match &asked.method {
         Some(method) => method.clone(),
+        None if args.head => Method::HEAD,
         None if upload.is_some() => Method::PUT,
         None if body.is_some() || form.is_some() => Method::POST,
         None => Method::GET,

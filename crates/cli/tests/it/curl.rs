@@ -1,0 +1,70 @@
+//! Command lines as curl's users write them.
+
+use gannet_origin::Origin;
+use gannet_origin::script::{Script, ScriptedServer};
+use serde_json::{Value, json};
+
+use crate::gannet::{Place, gannet};
+
+fn serve(answers: impl IntoIterator<Item = &'static str>) -> ScriptedServer {
+    let scripts = answers.into_iter().map(|text| Script::new().expect_head().send(text).close());
+    ScriptedServer::start_blocking(scripts).unwrap()
+}
+
+const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// What arrived of a command line with the fields of it.
+fn echo(args: &[&str]) -> Value {
+    let ran = gannet(args).assert_code(0);
+    if args[0] == "fetch" { ran.row()["json"].clone() } else { serde_json::from_slice(&ran.out).unwrap() }
+}
+
+#[test]
+fn curls_names_of_options_are_understood() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/anything");
+    let shared = ["-LSN", "--compressed", "--request", "PUT", "-m", "9", "--connect-timeout", "9", "--max-redirs", "3"];
+    for command in [&["get", "-s", "--retry", "1"][..], &["fetch", "-s", "--retry", "1", "--max-filesize", "1M"]] {
+        assert_eq!(echo(&[command, &shared, &[&url]].concat())["method"], "PUT");
+    }
+    gannet(["get", "--max-time", "0.2", &origin.url("/hang")]).assert_code(3).assert_says("timeout.total");
+    gannet(["get", "--max-redirs", "1", &origin.url("/redirect/2")]).assert_code(3).assert_says("redirect");
+    let quiet = gannet(["fetch", "--silent", &url]).assert_code(0);
+    assert_eq!(quiet.err, "");
+    for contrary in [["-L", "--no-follow"], ["--compressed", "--no-decode"]] {
+        gannet([&["get", url.as_str()], &contrary[..]].concat()).assert_code(2).assert_says("cannot be used with");
+    }
+}
+
+#[test]
+fn a_user_agent_and_a_referer_have_options_of_their_own() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/headers");
+    for command in ["get", "fetch"] {
+        let seen = |args: &[&str]| echo(&[&[command, url.as_str()], args].concat())["headers"].clone();
+        let given = seen(&["-A", "mine/1", "-e", "http://from.test/"]);
+        assert_eq!((&given["User-Agent"], &given["Referer"]), (&json!("mine/1"), &json!("http://from.test/")));
+        let by_hand = seen(&["--user-agent", "mine/1", "-H", "User-Agent: other", "--referer", ""]);
+        assert_eq!((&by_hand["User-Agent"], &by_hand["Referer"]), (&json!("other"), &Value::Null));
+        assert_eq!(seen(&["-A", ""])["User-Agent"], Value::Null);
+        gannet([command, &url, "-A", "a\r\nb: c"]).assert_code(2).assert_says("--user-agent");
+        gannet([command, &url, "-e", "http://from.test/;auto"]).assert_code(2).assert_says(";auto");
+    }
+}
+
+#[test]
+fn the_head_alone_is_asked_for_and_written() {
+    let head = "HTTP/1.1 200 OK\r\nX-A: b\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
+    let (server, place) = (serve([MOVED, head, head]), Place::new());
+    let ran = gannet(["get", "-I", &server.url("/a")]).assert_code(0);
+    assert_eq!(ran.text(), "HTTP/1.1 200 OK\nX-A: b\ncontent-length: 5\nconnection: close\n\n");
+    gannet(["get", "--head", "-o", &place.name("head"), &server.url("/a")]).assert_code(0);
+    assert_eq!(std::fs::read_to_string(place.path("head")).unwrap(), ran.text());
+    assert!(server.received().iter().all(|sent| sent.starts_with(b"HEAD ")));
+    for args in [&["-d", "x"][..], &["-X", "PUT"], &["--events"], &["-T", "-"]] {
+        gannet([&["get", "-I", "http://127.0.0.1:9/"], args].concat())
+            .assert_code(2)
+            .assert_says("cannot be used with");
+    }
+    gannet(["get", "-I", "-O", "http://127.0.0.1:9/x"]).assert_code(2).assert_says("-I");
+}
