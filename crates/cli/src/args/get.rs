@@ -43,6 +43,14 @@ pub(crate) struct GetArgs {
     )]
     pub(crate) head: bool,
 
+    /// Write no body of a status of 400 or more, and leave a file as it was: what is piped on is never an error page
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) fail: bool,
+
+    /// Write it, with the exit code that says so; the default
+    #[arg(long, help_heading = "Output", conflicts_with = "fail")]
+    pub(crate) fail_with_body: bool,
+
     /// Show the exchange on stderr: request, redirects, response head, timing; secrets are blanked
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,
@@ -188,6 +196,6 @@ Examples:
   gannet get -O -C - --retry 5 https://example.com/large.iso
   gannet get -F 'photo=@cat.jpg;type=image/jpeg' -F title=Cat https://example.com/upload
 
-Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 a status of 400
-or more (its body is still written, but not under a name the server or URL chose, nor with -C or --retry) or no
-whole response; 4 stdout was closed.";
+Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 no whole response, or \
+a status of 400 or more (its body is still written, but not with -f, into a file with -C or --retry, or under a name \
+that the server or URL chose); 4 stdout was closed.";

@@ -1,5 +1,5 @@
 //! `gannet get`: one request, its body to stdout as it comes, or to a file. A status of 400 or more still has its body
-//! written; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
+//! written, unless `-f` says otherwise; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
 
 mod bar;
 mod save;
@@ -86,7 +86,8 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     if args.verbose {
         tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
-    ended(telling, Some(&response), exit, None)
+    let error = response.error_for_status_ref().filter(|_| args.fail);
+    ended(telling, Some(&response), exit, error.as_ref())
 }
 
 /// What is to be told of the transfer is told, however it ended.
@@ -137,6 +138,12 @@ struct Written {
 /// Writes the response, as events or as it is; how much is out is told also where it breaks off.
 async fn write(args: &GetArgs, mut response: Response) -> (Response, Written, Result<(), Broken>) {
     let mut written = Written::default();
+    if args.fail && !response.ok() {
+        // A head on stdout was asked for; a file is not touched.
+        let is_shown = args.writes_head() && args.file().is_none();
+        let outcome = if is_shown { io::stdout().write_all(&exchange::head(&response)) } else { Ok(()) };
+        return (response, written, outcome.map_err(Broken::Output));
+    }
     if args.events {
         let (response, outcome) = write_events(response).await;
         return (response, written, outcome);

@@ -68,3 +68,23 @@ fn the_head_alone_is_asked_for_and_written() {
     }
     gannet(["get", "-I", "-O", "http://127.0.0.1:9/x"]).assert_code(2).assert_says("-I");
 }
+
+#[test]
+fn a_body_of_a_bad_status_is_withheld_where_that_is_asked_for() {
+    const BAD: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\nconnection: close\r\n\r\npage";
+    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ngood";
+    let place = Place::new();
+    let file = place.file("f", "before");
+    let server = serve([BAD, BAD, BAD, BAD, BAD, GOOD]);
+    let get = |args: &[&str]| gannet([&["get", &server.url("/")], args].concat());
+    let ran = get(&["-f", "-w", "%{exitcode} %{errormsg}"]).assert_code(3).assert_says("404 Not Found");
+    assert_eq!(ran.text(), "3 404 Not Found");
+    get(&["--fail", "-o", &file]).assert_code(3);
+    get(&["--fail", "-i", "-o", &file]).assert_code(3);
+    assert_eq!(std::fs::read(&file).unwrap(), b"before");
+    let head = get(&["-fi"]).assert_code(3);
+    assert_eq!(head.text(), "HTTP/1.1 404 Not Found\ncontent-length: 4\nconnection: close\n\n");
+    assert_eq!(get(&["--fail-with-body"]).assert_code(3).text(), "page");
+    assert_eq!(get(&["-f"]).assert_code(0).text(), "good");
+    get(&["-f", "--fail-with-body"]).assert_code(2);
+}
