@@ -2,7 +2,7 @@
 //! goes to stderr; `-i` shows the response's head as it came.
 
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gannet::trace::{Event, RequestTrace, RetryReason};
 use gannet::{Headers, RedactedUrl, Response, StatusCode, TlsInfo, Url, Version, is_credential};
@@ -54,11 +54,34 @@ fn why(reason: RetryReason) -> &'static str {
     }
 }
 
+/// Keeps the head of the last response that came, in the form of [`head`]. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct LastHead(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl LastHead {
+    pub(crate) fn take(&self) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl RequestTrace for LastHead {
+    fn on_event(&self, event: &Event<'_>) {
+        let Event::HeadReceived { status, reason, version, headers } = event else { return };
+        let reason = reason.or_else(|| status.canonical_reason()).unwrap_or_default();
+        let head = written(&status_line(*version, *status, reason), headers.get());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    }
+}
+
 /// The last response's head as it came, byte for byte but for its line ends, with an empty line behind it.
 pub(crate) fn head(response: &Response) -> Vec<u8> {
-    let mut bytes = status_line(response.version(), response.status(), response.reason()).into_bytes();
+    written(&status_line(response.version(), response.status(), response.reason()), response.headers())
+}
+
+fn written(status_line: &str, headers: &Headers) -> Vec<u8> {
+    let mut bytes = status_line.as_bytes().to_vec();
     bytes.push(b'\n');
-    for (name, value) in response.headers().iter() {
+    for (name, value) in headers.iter() {
         bytes.extend_from_slice(&[name.as_bytes(), b": ", value, b"\n"].concat());
     }
     bytes.push(b'\n');

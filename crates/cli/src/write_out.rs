@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gannet::{Request, Response};
+use gannet::{Headers, Request, Response};
 
 use crate::exit::{Exit, usage};
 use facts::{Counting, Counts, Facts};
@@ -34,23 +34,27 @@ impl Telling {
         Telling { format, facts, counts, started: Instant::now() }
     }
 
-    /// Tells of it: with the response, if there was one, and why it failed, if it did.
+    /// Its body went to this file.
+    pub(crate) fn on_saved(&mut self, file: &Path) {
+        self.facts.on_file(&file.to_string_lossy());
+    }
+
+    /// Tells of it: with the response, where one was handed out, and why it failed, if it did.
     ///
     /// # Errors
     /// As [`WriteOut::tell`].
-    pub(crate) fn end(
-        mut self,
-        response: Option<&Response>,
-        exit: Exit,
-        error: Option<&gannet::Error>,
-    ) -> io::Result<()> {
+    pub(crate) fn end(mut self, response: Option<&Response>, exit: Exit, error: Option<String>) -> io::Result<()> {
         let elapsed = response.and_then(|response| response.timings().total).unwrap_or_else(|| self.started.elapsed());
-        if let Some(response) = response {
-            self.facts.on_response(response, elapsed);
-        }
+        let headers = match response {
+            Some(response) => {
+                self.facts.on_response(response, elapsed);
+                Some(response.headers().clone())
+            }
+            None => self.counts.headers(),
+        };
         self.facts.on_counts(&self.counts, elapsed, response.is_some());
         self.facts.on_end(exit as i32, error);
-        self.format.tell(&self.facts, response)
+        self.format.tell(&self.facts, headers.as_ref())
     }
 }
 
@@ -95,17 +99,15 @@ impl WriteOut {
     ///
     /// # Errors
     /// What stdout said. Nobody is left to be told that stderr failed.
-    fn tell(&self, facts: &Facts, response: Option<&Response>) -> io::Result<()> {
+    fn tell(&self, facts: &Facts, headers: Option<&Headers>) -> io::Result<()> {
         let mut stream = Stream::Out;
         for piece in &self.0 {
             let text = match piece {
                 Piece::Text(text) => text.clone(),
                 Piece::Variable(name) => facts.get(name).map(|value| value.to_string()).unwrap_or_default(),
-                Piece::Header(name) => {
-                    response.and_then(|response| response.headers().get(name)).unwrap_or("").to_owned()
-                }
+                Piece::Header(name) => headers.and_then(|headers| headers.get(name)).unwrap_or("").to_owned(),
                 Piece::Json => facts.json().to_string(),
-                Piece::HeaderJson => facts::header_json(response).to_string(),
+                Piece::HeaderJson => facts::header_json(headers).to_string(),
                 Piece::OnError if facts.failed() => continue,
                 Piece::OnError => break,
                 Piece::To(to) => {

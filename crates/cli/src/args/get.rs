@@ -43,6 +43,10 @@ pub(crate) struct GetArgs {
     )]
     pub(crate) head: bool,
 
+    /// Write the head of the last response to this file, - for stdout, as -i writes it
+    #[arg(short = 'D', long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) dump_header: Option<PathBuf>,
+
     /// Write no body of a status of 400 or more, and leave a file as it was: what is piped on is never an error page
     #[arg(short, long, help_heading = "Output")]
     pub(crate) fail: bool,

@@ -2,6 +2,7 @@
 //! written, unless `-f` says otherwise; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
 
 mod bar;
+mod dump;
 mod save;
 mod upload;
 
@@ -11,9 +12,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::{ErrorKind, Response, Session};
+use gannet::{ErrorKind, Request, Response, SaveAs, Session};
 
 use self::bar::Bar;
+use self::dump::Dump;
 use super::runtime;
 use crate::args::GetArgs;
 use crate::exit::Exit;
@@ -49,19 +51,72 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         }
         request.watch(exchange::Shown::default());
     }
-    let telling = format.map(|format| Telling::begin(format, &mut request, args.file().as_deref()));
-    if let Some(target) = target {
-        let exit = save::download(session, request, target, args, &bar).await?;
-        return ended(telling, None, exit, None);
+    let dump = Dump::begin(args, &mut request)?;
+    let file = match &target {
+        Some(SaveAs::File(path)) => Some(path.clone()),
+        // The response names it.
+        Some(SaveAs::Folder(_)) => None,
+        None => args.file(),
+    };
+    let telling = format.map(|format| Telling::begin(format, &mut request, file.as_deref()));
+    let beside = Beside { dump, telling };
+    match target {
+        Some(target) => download(session, request, target, args, &bar, beside).await,
+        None => stream(session, request, args, &bar, beside).await,
     }
+}
+
+/// What is told of a transfer beside its body.
+struct Beside {
+    dump: Option<Dump>,
+    telling: Option<Telling>,
+}
+
+async fn download(
+    session: &Session,
+    request: Request,
+    target: SaveAs,
+    args: &GetArgs,
+    bar: &Bar,
+    beside: Beside,
+) -> anyhow::Result<Exit> {
+    let saved = save::download(session, request, target, args, bar).await;
+    beside.dump.map_or(Ok(()), Dump::write)?;
+    let mut telling = beside.telling;
+    match saved {
+        Ok(saved) => {
+            if let Some(telling) = &mut telling {
+                telling.on_saved(&saved.path);
+            }
+            ended(telling, None, Exit::Success, None)
+        }
+        Err(error) if error.kind() == ErrorKind::Request => not_made(telling, None, &error),
+        Err(error) if error.kind() == ErrorKind::Status => {
+            tell(&error.message());
+            ended(telling, None, Exit::RowsFailed, Some(error.message()))
+        }
+        Err(error) => ended(telling, None, not_whole(&error), Some(error.message())),
+    }
+}
+
+/// Writes the body as it comes.
+async fn stream(
+    session: &Session,
+    request: Request,
+    args: &GetArgs,
+    bar: &Bar,
+    Beside { dump, telling }: Beside,
+) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
+    let dumped = dump.map_or(Ok(()), Dump::write);
+    if sent.is_err() || dumped.is_err() {
+        bar.finish();
+    }
+    dumped?;
     let response = match sent {
         Ok(response) => response,
-        Err(error) => {
-            bar.finish();
-            return ended(telling, None, not_whole(&error), Some(&error));
-        }
+        Err(error) => return ended(telling, None, not_whole(&error), Some(error.message())),
     };
     let (response, written, outcome) = write(args, response).await;
     bar.finish();
@@ -72,22 +127,33 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     }
     let exit = match outcome {
         Ok(()) => of_status(args, &response),
-        // A file that cannot be made is no failure of the server's.
         Err(Broken::Response(error)) if error.kind() == ErrorKind::Request => {
-            return Err(anyhow::anyhow!("{}", error.message()));
+            return not_made(telling, Some(&response), &error);
         }
-        Err(Broken::Response(error)) => return ended(telling, Some(&response), not_whole(&error), Some(&error)),
+        Err(Broken::Response(error)) => {
+            return ended(telling, Some(&response), not_whole(&error), Some(error.message()));
+        }
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
             return Ok(Exit::Stopped);
         }
-        Err(Broken::Output(error)) => return Err(error).context(output_name(args)),
+        Err(Broken::Output(error)) => {
+            let name = output_name(args);
+            ended(telling, Some(&response), Exit::Failed, Some(format!("{name}: {error}")))?;
+            return Err(error).context(name);
+        }
     };
     if args.verbose {
         tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
     let error = response.error_for_status_ref().filter(|_| args.fail);
-    ended(telling, Some(&response), exit, error.as_ref())
+    ended(telling, Some(&response), exit, error.map(|error| error.message()))
+}
+
+/// A file that cannot be made is no failure of the server's.
+fn not_made(telling: Option<Telling>, response: Option<&Response>, error: &gannet::Error) -> anyhow::Result<Exit> {
+    ended(telling, response, Exit::Failed, Some(error.message()))?;
+    Err(anyhow::anyhow!("{}", error.message()))
 }
 
 /// What is to be told of the transfer is told, however it ended.
@@ -95,7 +161,7 @@ fn ended(
     telling: Option<Telling>,
     response: Option<&Response>,
     exit: Exit,
-    error: Option<&gannet::Error>,
+    error: Option<String>,
 ) -> anyhow::Result<Exit> {
     match telling.map_or(Ok(()), |telling| telling.end(response, exit, error)) {
         Ok(()) => Ok(exit),

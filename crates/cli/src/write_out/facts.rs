@@ -2,11 +2,12 @@
 //! request, as curl's are.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use gannet::trace::{Event, RequestTrace};
-use gannet::{Request, Response, Timings, Version};
+use gannet::{Headers, Request, Response, StatusCode, Timings, Url, Version};
 use serde_json::{Value, json};
 
 /// The variables, in the order of the alphabet.
@@ -56,16 +57,42 @@ struct Counted {
     retries: u64,
     head_bytes: u64,
     body_bytes: u64,
+    peer: Option<SocketAddr>,
     /// Which a redirect may have changed.
     method: Option<String>,
-    url: Option<String>,
+    url: Option<Url>,
+    redirects: u64,
     /// Of the last response, for transfers that hand none out.
-    status: Option<u16>,
+    head: Option<Head>,
     received: u64,
     timings: Option<Timings>,
+    /// An attempt has come to its end, unless it is redirected or repeated.
+    is_over: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Head {
+    version: Version,
+    status: StatusCode,
+    headers: Headers,
+}
+
+impl Counted {
+    /// Whatever begins behind the end of an attempt is another, of which the answer counts.
+    fn begin(&mut self) {
+        if std::mem::take(&mut self.is_over) {
+            (self.method, self.url, self.redirects) = (None, None, 0);
+            (self.head, self.received, self.timings) = (None, 0, None);
+        }
+    }
 }
 
 impl Counts {
+    /// The fields of the last response.
+    pub(crate) fn headers(&self) -> Option<Headers> {
+        self.read().head.map(|head| head.headers)
+    }
+
     fn read(&self) -> Counted {
         self.0.lock().map(|counted| counted.clone()).unwrap_or_default()
     }
@@ -78,24 +105,49 @@ impl RequestTrace for Counting {
     fn on_event(&self, event: &Event<'_>) {
         let Ok(mut counted) = self.0.0.lock() else { return };
         match event {
-            Event::ConnectEnd { .. } => counted.connects += 1,
-            Event::Retry { .. } => counted.retries += 1,
+            Event::QueueStart
+            | Event::DnsStart { .. }
+            | Event::DnsCacheHit { .. }
+            | Event::ConnectStart { .. }
+            | Event::Sending { .. } => counted.begin(),
+            Event::ConnectEnd { peer, .. } => {
+                counted.connects += 1;
+                counted.peer = *peer;
+            }
+            Event::Reused { peer, .. } => {
+                counted.begin();
+                counted.peer = *peer;
+            }
+            Event::Retry { .. } => {
+                counted.retries += 1;
+                counted.is_over = false;
+            }
             Event::HeadSent { bytes } => counted.head_bytes += bytes,
             Event::BodySent { bytes } => counted.body_bytes += bytes,
             Event::Redirect { method, to, .. } => {
                 counted.method = Some(method.to_string());
-                counted.url = Some(to.get().to_string());
+                counted.url = Some(to.get().clone());
+                counted.redirects += 1;
+                counted.is_over = false;
             }
-            Event::HeadReceived { status, .. } => (counted.status, counted.received) = (Some(status.as_u16()), 0),
+            Event::HeadReceived { status, version, headers, .. } => {
+                counted.head = Some(Head { version: *version, status: *status, headers: headers.get().clone() });
+                (counted.received, counted.is_over) = (0, true);
+            }
             Event::BodyReceived { bytes } => counted.received += bytes,
             Event::End { timings } => counted.timings = Some((*timings).clone()),
+            Event::Error { .. } => counted.is_over = true,
             _ => {}
         }
     }
 }
 
 /// All of it.
-pub(crate) struct Facts(BTreeMap<&'static str, Value>);
+pub(crate) struct Facts {
+    known: BTreeMap<&'static str, Value>,
+    /// What was asked first.
+    url: Url,
+}
 
 impl Facts {
     /// What is known of the request before there is an answer. Without the password of its URL.
@@ -104,10 +156,10 @@ impl Facts {
         // Neither can fail where the other parts allowed a user.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        let mut facts = Facts(NAMES.iter().map(|name| (*name, Value::Null)).collect());
+        let known = NAMES.iter().map(|name| (*name, Value::Null)).collect();
+        let mut facts = Facts { known, url: url.clone() };
         facts.set("url", url.as_str());
-        facts.set("url_effective", url.as_str());
-        facts.set("scheme", url.scheme());
+        facts.on_url(&url);
         facts.set("method", request.method().as_str());
         facts.set("filename_effective", file);
         facts.set("exitcode", 0);
@@ -126,35 +178,13 @@ impl Facts {
 
     /// Takes in what the response says; `elapsed` is how long all of it took.
     pub(crate) fn on_response(&mut self, response: &Response, elapsed: Duration) {
-        let status = response.status().as_u16();
-        self.set("http_code", status);
-        self.set("response_code", status);
-        self.set("url_effective", response.url().as_str());
-        self.set("scheme", response.url().scheme());
-        self.set("content_type", response.headers().get("content-type"));
-        self.set("num_headers", response.headers().len());
+        let (version, status, headers) = (response.version(), response.status(), response.headers().clone());
+        self.on_url(response.url());
+        self.on_head(&Head { version, status, headers }, response.url());
         self.set("num_certs", response.tls().map_or(0, |tls| tls.certificates().len()));
         self.set("num_redirects", response.history().len());
-        let is = |version| response.version() == version;
-        self.set(
-            "http_version",
-            if is(Version::Http10) {
-                "1.0"
-            } else if is(Version::Http11) {
-                "1.1"
-            } else {
-                "2"
-            },
-        );
-        for (address, ip, port) in
-            [(response.remote_addr(), "remote_ip", "remote_port"), (response.local_addr(), "local_ip", "local_port")]
-        {
-            self.set(ip, address.map(|address| address.ip().to_string()));
-            self.set(port, address.map(|address| address.port()));
-        }
-        let next = response.headers().get("location").filter(|_| response.status().is_redirection());
-        let next = next.and_then(|next| response.url().join(next).ok());
-        self.set("redirect_url", next.map(String::from));
+        self.on_address(response.remote_addr(), "remote_ip", "remote_port");
+        self.on_address(response.local_addr(), "local_ip", "local_port");
         self.set("size_download", response.received());
         let timings = response.timings();
         self.on_timings(&timings, !response.history().is_empty());
@@ -176,13 +206,13 @@ impl Facts {
         if has_response {
             return;
         }
-        if let Some(status) = counted.status {
-            self.set("http_code", status);
-            self.set("response_code", status);
+        let url = counted.url.unwrap_or_else(|| self.url.clone());
+        self.on_url(&url);
+        if let Some(head) = &counted.head {
+            self.on_head(head, &url);
         }
-        if let Some(url) = counted.url {
-            self.set("url_effective", url);
-        }
+        self.set("num_redirects", counted.redirects);
+        self.on_address(counted.peer, "remote_ip", "remote_port");
         self.set("size_download", counted.received);
         self.on_speed("speed_download", counted.received, elapsed);
         if let Some(timings) = counted.timings {
@@ -191,18 +221,23 @@ impl Facts {
     }
 
     /// How it ended.
-    pub(crate) fn on_end(&mut self, exit: i32, error: Option<&gannet::Error>) {
+    pub(crate) fn on_end(&mut self, exit: i32, error: Option<String>) {
         self.set("exitcode", exit);
-        self.set("errormsg", error.map(gannet::Error::message));
+        self.set("errormsg", error);
+    }
+
+    /// Where the body went.
+    pub(crate) fn on_file(&mut self, file: &str) {
+        self.set("filename_effective", file);
     }
 
     pub(crate) fn failed(&self) -> bool {
-        self.0.get("exitcode").is_some_and(|exit| *exit != 0)
+        self.known.get("exitcode").is_some_and(|exit| *exit != 0)
     }
 
     /// A variable as it is written.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        match self.0.get(name)? {
+        match self.known.get(name)? {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
             Value::Number(number) if name.starts_with("time_") => Some(format!("{:.6}", number.as_f64()?)),
@@ -212,7 +247,7 @@ impl Facts {
 
     /// All variables; a status that there is not is 0 there, as curl's.
     pub(super) fn json(&self) -> Value {
-        let mut all = json!(self.0);
+        let mut all = json!(self.known);
         for name in ["http_code", "response_code"] {
             if all[name].is_string() {
                 all[name] = json!(0);
@@ -220,6 +255,33 @@ impl Facts {
         }
         all["gannet_version"] = json!(env!("CARGO_PKG_VERSION"));
         all
+    }
+
+    fn on_url(&mut self, url: &Url) {
+        self.set("url_effective", url.as_str());
+        self.set("scheme", url.scheme());
+    }
+
+    /// Takes in the head that this URL answered with.
+    fn on_head(&mut self, head: &Head, url: &Url) {
+        let status = head.status.as_u16();
+        self.set("http_code", status);
+        self.set("response_code", status);
+        self.set("content_type", head.headers.get("content-type"));
+        self.set("num_headers", head.headers.len());
+        let version = match head.version {
+            Version::Http10 => "1.0",
+            Version::Http11 => "1.1",
+            _ => "2",
+        };
+        self.set("http_version", version);
+        let next = head.headers.get("location").filter(|_| head.status.is_redirection());
+        self.set("redirect_url", next.and_then(|next| url.join(next).ok()).map(String::from));
+    }
+
+    fn on_address(&mut self, address: Option<SocketAddr>, ip: &'static str, port: &'static str) {
+        self.set(ip, address.map(|address| address.ip().to_string()));
+        self.set(port, address.map(|address| address.port()));
     }
 
     fn on_timings(&mut self, timings: &Timings, redirected: bool) {
@@ -242,14 +304,14 @@ impl Facts {
     }
 
     fn set(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.0.insert(name, value.into());
+        self.known.insert(name, value.into());
     }
 }
 
 /// The fields of the response, each name with all its values, names in lower case.
-pub(super) fn header_json(response: Option<&Response>) -> Value {
+pub(super) fn header_json(headers: Option<&Headers>) -> Value {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in response.into_iter().flat_map(|response| response.headers().iter()) {
+    for (name, value) in headers.into_iter().flat_map(Headers::iter) {
         fields.entry(name.to_ascii_lowercase()).or_default().push(String::from_utf8_lossy(value).into_owned());
     }
     json!(fields)

@@ -88,3 +88,39 @@ fn a_body_of_a_bad_status_is_withheld_where_that_is_asked_for() {
     assert_eq!(get(&["-f"]).assert_code(0).text(), "good");
     get(&["-f", "--fail-with-body"]).assert_code(2);
 }
+
+#[test]
+fn the_last_head_goes_to_a_place_of_its_own() {
+    const OK: &str = "HTTP/1.1 200 Fine\r\nX-Odd:  a \r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody";
+    const SHOWN: &str = "HTTP/1.1 200 Fine\nX-Odd: a\ncontent-length: 4\nconnection: close\n\n";
+    let place = Place::new();
+    let (head, folder) = (place.name("head"), place.name(""));
+    let server = serve([OK, MOVED, OK, OK, OK, OK, OK, NOT_THERE, TORN]);
+    let url = server.url("/a");
+    let head_of = |args: &[&str], code: i32| {
+        let ran = gannet([&["get", &url, "-D", &head], args].concat()).assert_code(code);
+        (ran.text().to_owned(), std::fs::read_to_string(&head).unwrap())
+    };
+    assert_eq!(gannet(["get", "-i", &url]).assert_code(0).text(), [SHOWN, "body"].concat());
+    assert_eq!(head_of(&[], 0), ("body".to_owned(), SHOWN.to_owned()));
+    let both = gannet(["get", "--dump-header", "-", &url]).assert_code(0);
+    assert_eq!(both.text(), [SHOWN, "body"].concat());
+    for (args, file) in [
+        (&["-O", "--output-dir", &folder][..], "a"),
+        (&["-J", "--output-dir", &place.name("j")], "j/a"),
+        (&["-o", &place.name("c"), "-C", "-", "--retry", "1"], "c"),
+    ] {
+        std::fs::create_dir_all(place.path("j")).unwrap();
+        assert_eq!(head_of(args, 0), (String::new(), SHOWN.to_owned()), "{args:?}");
+        assert_eq!(std::fs::read(place.path(file)).unwrap(), b"body");
+    }
+    let file = place.name("x");
+    assert!(head_of(&["-o", &file, "-C", "-"], 3).1.starts_with("HTTP/1.1 404 Not Found\n"));
+    assert!(head_of(&["-o", &file, "-C", "-"], 3).1.starts_with("HTTP/1.1 200 OK\n"));
+    let before = server.connections();
+    gannet(["get", &url, "-D", &place.name("no/head")]).assert_code(1).assert_says("no/head");
+    assert_eq!(server.connections(), before, "nothing is sent");
+}
+
+const NOT_THERE: &str = "HTTP/1.1 404 Not Found\r\nX-Why: gone\r\ncontent-type: text/plain\r\ncontent-length: 4\r\nconnection: close\r\n\r\npage";
+const TORN: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/a\r\ncontent-length: 9\r\nconnection: close\r\n\r\npart";

@@ -110,3 +110,77 @@ fn a_variable_nobody_knows_is_named_and_nothing_is_sent() {
     assert_eq!(server.connections(), 0);
     gannet(["get", &server.url("/"), "-w", "@/no/such/file"]).assert_code(2).assert_says("/no/such/file");
 }
+
+/// What is told of a `get` with these options, line by line.
+fn told(args: &[&str], code: i32) -> Vec<String> {
+    const FORMAT: &str = r"%{http_code} %{exitcode} %{num_redirects} %{num_headers} %{http_version}\n%{content_type}\n%header{x-a}\n%{filename_effective}\n%{url_effective}\n%{errormsg}\n%{header_json}";
+    let ran = gannet([&["get", "-w", FORMAT], args].concat()).assert_code(code);
+    ran.text().lines().map(str::to_owned).collect()
+}
+
+fn answer(head: &str, body: &str) -> Script {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    Script::new().expect_head().send(head).close()
+}
+
+#[test]
+fn a_download_is_told_with_its_head_and_the_name_it_got() {
+    let moved = || answer("302 Found\r\nlocation: /b.txt", "");
+    let busy = answer("503 Busy\r\nx-a: busy", "");
+    let good = || {
+        answer("200 OK\r\ncontent-type: text/a\r\nX-A: one\r\ncontent-disposition: attachment; filename=c.txt", "body")
+    };
+    let server = ScriptedServer::start_blocking([moved(), busy, moved(), good(), moved(), good()]).unwrap();
+    let place = Place::new();
+    let url = server.url("/a.txt");
+    let folder = place.name("");
+    let folder = folder.trim_end_matches('/');
+    let retried = ["-O", "--output-dir", folder, "--retry", "1", "--retry-delay", "0", &url];
+    for (args, name) in [(&retried[..], "a.txt"), (&["-J", "--output-dir", folder, &url], "c.txt")] {
+        let lines = told(args, 0);
+        let fields = serde_json::from_str::<Value>(&lines[6]).unwrap();
+        assert_eq!(
+            lines[..5],
+            ["200 0 1 5 1.1", "text/a", "one", &place.name(name), &server.url("/b.txt")],
+            "{args:?}"
+        );
+        assert_eq!((lines[5].as_str(), &fields["x-a"]), ("", &serde_json::json!(["one"])));
+        assert_eq!(std::fs::read(place.path(name)).unwrap(), b"body");
+    }
+}
+
+#[test]
+fn a_download_that_failed_is_told_with_what_came_and_why() {
+    let bad = answer("404 Not Found\r\ncontent-type: text/a\r\nx-a: gone", "page");
+    let torn = "HTTP/1.1 200 OK\r\nx-a: torn\r\ncontent-length: 9\r\nconnection: close\r\n\r\npart";
+    let torn = Script::new().expect_head().send(torn).close();
+    let taken = answer("200 OK\r\nx-a: taken", "body");
+    let server = ScriptedServer::start_blocking([bad, torn, taken, answer("200 OK\r\nx-a: full", "body")]).unwrap();
+    let place = Place::new();
+    let (url, folder) = (server.url("/a.txt"), place.name("in"));
+    std::fs::create_dir(&folder).unwrap();
+    let name = place.name("in/a.txt");
+    let named = ["-O", "--output-dir", &folder, &url];
+    let lines = told(&named, 3);
+    assert_eq!(lines[..6], ["404 3 0 4 1.1", "text/a", "gone", &name, &url, "404 Not Found"]);
+    let lines = told(&named, 3);
+    assert_eq!((lines[0].as_str(), lines[2].as_str(), lines[3].as_str()), ("200 3 0 3 1.1", "torn", &*name));
+    assert!(lines[5].contains("body"), "{lines:?}");
+    // A path that cannot be made, before anything is sent and behind the answer.
+    std::fs::write(&name, "kept").unwrap();
+    let lines = told(&named, 1);
+    assert_eq!((lines[0].as_str(), lines[3].as_str()), ("000 1 0 0 ", &*name));
+    assert!(lines[5].contains("a.txt") && server.connections() == 2, "{lines:?}");
+    let lines = told(&["-J", "--output-dir", &folder, &url], 1);
+    assert_eq!((lines[0].as_str(), lines[2].as_str()), ("200 1 0 3 1.1", "taken"));
+    assert!(lines[5].contains("a.txt"), "{lines:?}");
+    let lines = told(&["-o", "/dev/full", &url], 1);
+    assert_eq!((lines[0].as_str(), lines[2].as_str()), ("200 1 0 3 1.1", "full"));
+    assert!(lines[5].contains("No space left"), "{lines:?}");
+    let lines = told(&["-J", "http://me:hunter2@127.0.0.1:9/"], 3);
+    assert!(
+        lines[0] == "000 3 0 0 " && lines[5].starts_with("cannot connect") && !lines.concat().contains("hunter2"),
+        "{lines:?}"
+    );
+}

@@ -4,12 +4,11 @@
 use std::path::PathBuf;
 
 use gannet::bulk::{Backoff, RetryPolicy};
-use gannet::{Download, DownloadOptions, ErrorKind, Method, Request, SaveAs, Saved, Session};
+use gannet::{Download, DownloadOptions, Method, Request, SaveAs, Saved, Session};
 
 use super::bar::Bar;
-use super::not_whole;
 use crate::args::{GetArgs, SaveArgs};
-use crate::exit::{Exit, usage};
+use crate::exit::usage;
 use crate::tell;
 
 /// Where a download goes, if this is one: a file whose name is to be found, or one that is to be gone on with.
@@ -42,35 +41,26 @@ pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option
     Ok(Some(target))
 }
 
-/// Downloads into a file. A status of 400 or more leaves every file as it was.
+/// Downloads into a file. A status of 400 or more leaves every file as it was: it is an error here.
 pub(super) async fn download(
     session: &Session,
     request: Request,
     target: SaveAs,
     args: &GetArgs,
     bar: &Bar,
-) -> anyhow::Result<Exit> {
+) -> gannet::Result<Saved> {
     let mut download = Download::new(session, request, target).options(options(args));
     if let Some(show) = bar.of_download() {
         download = download.on_progress(show);
     }
     let saved = download.send().await;
     bar.finish();
-    match saved {
-        Ok(saved) => {
-            if args.verbose || args.save.remote_header_name {
-                tell(&report(&saved, args.verbose));
-            }
-            Ok(Exit::Success)
-        }
-        // The path, not the server, is at fault.
-        Err(error) if error.kind() == ErrorKind::Request => Err(anyhow::anyhow!("{}", error.message())),
-        Err(error) if error.kind() == ErrorKind::Status => {
-            tell(&error.message());
-            Ok(Exit::RowsFailed)
-        }
-        Err(error) => Ok(not_whole(&error)),
+    if let Ok(saved) = &saved
+        && (args.verbose || args.save.remote_header_name)
+    {
+        tell(&report(saved, args.verbose));
     }
+    saved
 }
 
 /// How a file is made of a response that is here.
