@@ -32,6 +32,7 @@ const FIXED: &[&str] = &[
     "method",
     "netrc",
     "netrc-file",
+    "no-cookies",
     "no-decode",
     "no-downgrade",
     "no-follow",

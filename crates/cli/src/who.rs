@@ -35,6 +35,7 @@ pub(crate) fn fields(headers: &mut Headers, args: &WhoArgs) -> anyhow::Result<()
 /// # Errors
 /// Usage: a netrc file or a place for cookies that cannot be used.
 pub(crate) fn options(options: &mut Options, args: &WhoArgs) -> anyhow::Result<()> {
+    options.cookies.enabled = !args.no_cookies;
     options.cookies.join = true;
     let auth = &mut options.auth;
     auth.scheme = scheme(args);

@@ -23,6 +23,11 @@ pub(crate) struct WhoArgs {
     #[arg(short = 'j', long)]
     pub(crate) junk_session_cookies: bool,
 
+    /// Keep no cookies that servers set and send none back, so that rows do not act on each other; what -H says of them
+    /// is sent
+    #[arg(long, conflicts_with_all = ["cookies", "cookie_jar", "junk_session_cookies"])]
+    pub(crate) no_cookies: bool,
+
     /// Name and password, shown as --basic, --digest or --anyauth say; they stand in the process list, those in
     /// --netrc or -H @FILE do not
     #[arg(short, long, value_name = "NAME:PASSWORD", value_parser = values::credentials)]

@@ -59,15 +59,16 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         None => args.file(),
     };
     let telling = format.map(|format| Telling::begin(format, &mut request, file.as_deref()));
-    let beside = Beside { dump, telling };
+    let beside = Beside { bar, dump, telling };
     match target {
-        Some(target) => download(session, request, target, args, &bar, beside).await,
-        None => stream(session, request, args, &bar, beside).await,
+        Some(target) => download(session, request, target, args, beside).await,
+        None => stream(session, request, args, beside).await,
     }
 }
 
 /// What is told of a transfer beside its body.
 struct Beside {
+    bar: Bar,
     dump: Option<Dump>,
     telling: Option<Telling>,
 }
@@ -77,12 +78,10 @@ async fn download(
     request: Request,
     target: SaveAs,
     args: &GetArgs,
-    bar: &Bar,
-    beside: Beside,
+    Beside { bar, dump, mut telling }: Beside,
 ) -> anyhow::Result<Exit> {
-    let saved = save::download(session, request, target, args, bar).await;
-    beside.dump.map_or(Ok(()), Dump::write)?;
-    let mut telling = beside.telling;
+    let saved = save::download(session, request, target, args, &bar).await;
+    dump.map_or(Ok(()), Dump::write)?;
     match saved {
         Ok(saved) => {
             if let Some(telling) = &mut telling {
@@ -104,8 +103,7 @@ async fn stream(
     session: &Session,
     request: Request,
     args: &GetArgs,
-    bar: &Bar,
-    Beside { dump, telling }: Beside,
+    Beside { bar, dump, telling }: Beside,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;

@@ -53,6 +53,26 @@ fn a_run_takes_cookies_from_a_file_and_writes_them_in_the_end() {
 }
 
 #[test]
+fn no_cookies_are_kept_where_that_is_asked_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let set = origin.url("/cookies/set?a=1");
+    assert_eq!(cookies(&[&set]), json!({"a": "1"}), "the redirect shows what was set");
+    assert_eq!(cookies(&[&set, "--no-cookies"]), json!({}));
+    assert_eq!(cookies(&[&set, "--no-cookies", "-H", "Cookie: b=2"]), json!({"b": "2"}));
+    let (place, seen) = (Place::new(), origin.url("/cookies"));
+    let out = place.name("rows.jsonl");
+    let args = ["fetch", &set, &seen, "--no-cookies", "--concurrency", "1", "-o", &out];
+    gannet(args).assert_code(0);
+    for row in rows_in(out.as_ref()) {
+        assert_eq!(row["json"]["cookies"], json!({}), "{row}");
+    }
+    gannet(["fetch", &set, &seen, "-o", &out]).assert_code(2).assert_says("--no-cookies");
+    for args in [&["-b", "a=1"][..], &["-c", "-"], &["-j"]] {
+        gannet([&["get", "--no-cookies", &seen], args].concat()).assert_code(2).assert_says("cannot be used with");
+    }
+}
+
+#[test]
 fn a_file_of_cookies_that_is_none_is_told_with_line_and_remedy() {
     let place = Place::new();
     let bad = place.file("jar", "a.com\tFALSE\t/\tFALSE\t0\tk\tv\nhunter2\n");
