@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use gannet::bulk::StatusSet;
 
 use super::part::{self, PartArg};
 use super::{CurlArgs, DecodeArgs, NetworkArgs, RequestArgs, TimeoutArgs};
@@ -140,7 +141,16 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retry: u32,
 
-    /// The wait before the first retry; it doubles with each one after
+    /// The statuses worth another attempt, as in 429,5xx or 520-524 [default: 408,429,500,502,503,504]
+    #[arg(long, value_name = "STATUSES", requires = "retry")]
+    pub(crate) retry_on: Option<StatusSet>,
+
+    /// Retry POST and PATCH like the others, at the risk of doing their work twice
+    #[arg(long, requires = "retry")]
+    pub(crate) retry_unsafe: bool,
+
+    /// The longest wait before the first retry; chance makes it half of that to all of it, and it doubles with each
+    /// one after
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = values::seconds)]
     pub(crate) retry_delay: Duration,
 

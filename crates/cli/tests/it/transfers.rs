@@ -264,6 +264,27 @@ fn a_broken_download_is_tried_again_within_its_bound() {
 }
 
 #[test]
+fn what_is_tried_again_can_be_said() {
+    let place = Place::new();
+    let again = ["--retry", "1", "--retry-delay", "0"];
+    let get = |answers: [Script; 2], args: &[&str]| {
+        let server = serve(answers);
+        gannet([&["get", &server.url("/")], args, &again].concat())
+    };
+    let ok = || answer("200 OK", "", "ok");
+    let teapot = || answer("418 Teapot", "", "tea");
+    assert_eq!(get([teapot(), ok()], &["--retry-on", "4xx"]).assert_code(0).text(), "ok");
+    get([teapot(), ok()], &[]).assert_code(3);
+    get([answer("503 Busy", "", ""), ok()], &["--retry-on", "418"]).assert_code(3);
+    let file = place.name("f");
+    get([teapot(), ok()], &["--retry-on", "418", "-o", &file]).assert_code(0);
+    assert_eq!(fs::read(&file).unwrap(), b"ok");
+    get([answer("502 Bad", "", ""), ok()], &["-d", "x"]).assert_code(3);
+    assert_eq!(get([answer("502 Bad", "", ""), ok()], &["-d", "x", "--retry-unsafe"]).assert_code(0).text(), "ok");
+    gannet(["get", "http://127.0.0.1:9/", "--retry-on", "5xx"]).assert_code(2).assert_says("--retry");
+}
+
+#[test]
 fn item_33_the_name_of_a_url_or_a_server_stays_in_its_folder_and_replaces_nothing() {
     let place = Place::new();
     fs::create_dir(place.path("in")).unwrap();

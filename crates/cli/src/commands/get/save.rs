@@ -77,7 +77,12 @@ pub(super) fn options(args: &GetArgs) -> DownloadOptions {
 /// When a request is sent again.
 pub(super) fn retry(save: &SaveArgs) -> RetryPolicy {
     let backoff = Backoff { base: save.retry_delay, ..Backoff::default() };
-    RetryPolicy { attempts: save.retry.saturating_add(1), backoff, ..RetryPolicy::default() }
+    RetryPolicy {
+        attempts: save.retry.saturating_add(1),
+        statuses: save.retry_on.unwrap_or_default(),
+        unsafe_methods: save.retry_unsafe,
+        backoff,
+    }
 }
 
 /// Whether there is something at this path that is written into and not replaced: a device, a pipe.
