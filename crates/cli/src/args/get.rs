@@ -24,6 +24,13 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
+    /// Ask for these bytes alone, as in 0-99, 500- or -500 for the last ones; a server may send all of it
+    #[arg(
+        short, long, value_name = "RANGE", value_parser = values::range, allow_hyphen_values = true,
+        help_heading = "Request", conflicts_with_all = ["continue_at", "remote_name", "remote_header_name"]
+    )]
+    pub(crate) range: Option<String>,
+
     #[command(flatten)]
     pub(crate) upload: UploadArgs,
 

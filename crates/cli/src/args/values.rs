@@ -174,6 +174,22 @@ pub(crate) fn referer(text: &str) -> Result<String, String> {
     field_value(text)
 }
 
+/// Reads `0-99`, `500-`, `-500`, or several of them behind commas (RFC 9110 §14.1.2), for the field Range.
+pub(crate) fn range(text: &str) -> Result<String, String> {
+    // A sign would be read too.
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| !text.starts_with('+'));
+    let is_range = |part: &str| match part.trim().split_once('-') {
+        Some(("", number_of)) => number(number_of).is_some(),
+        Some((first, "")) => number(first).is_some(),
+        Some((first, last)) => number(first).is_some_and(|first| number(last).is_some_and(|last| first <= last)),
+        None => false,
+    };
+    match text.split(',').all(is_range) {
+        true => Ok(format!("bytes={text}")),
+        false => Err(format!("{text:?} is no range of bytes: write 0-99, 500- or -500")),
+    }
+}
+
 /// Reads `name=value`; the value may be empty and may hold further `=`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

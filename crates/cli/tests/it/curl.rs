@@ -13,6 +13,32 @@ fn serve(answers: impl IntoIterator<Item = &'static str>) -> ScriptedServer {
 
 const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+#[test]
+fn a_part_of_a_body_is_asked_for() {
+    const PART: &str = "HTTP/1.1 206 Partial Content\r\netag: \"v1\"\r\ncontent-range: bytes 2-5/11\r\ncontent-length: 4\r\nconnection: close\r\n\r\n";
+    let whole = || Script::new().expect_head().send(format!("{PART}llo ")).close();
+    let torn = Script::new().expect_head().send(format!("{PART}ll")).close();
+    let server = ScriptedServer::start_blocking([whole(), whole(), torn, whole()]).unwrap();
+    let (url, place) = (server.url("/a"), Place::new());
+    assert_eq!(gannet(["get", "-r", "2-5", &url]).assert_code(0).text(), "llo ");
+    let file = place.name("f");
+    let to_file = ["get", "--range", "-9", "--retry", "2", "-o", &file, &url];
+    gannet(to_file).assert_code(0);
+    assert_eq!(std::fs::read(&file).unwrap(), b"llo ");
+    gannet(to_file).assert_code(3);
+    let sent = server.received().into_iter().map(|sent| String::from_utf8(sent).unwrap()).collect::<Vec<_>>();
+    assert!(sent[0].contains("range: bytes=2-5\r\n") && sent[1].contains("range: bytes=-9\r\n"), "{sent:?}");
+    assert!(sent[0].contains("accept-encoding: identity\r\n"), "{sent:?}");
+    // The beginning of a part is not the beginning of the file.
+    gannet(["get", "-o", &file, "-C", "-", &url]);
+    let asked = String::from_utf8(server.received().remove(3)).unwrap();
+    assert!(!asked.contains("range:"), "{asked}");
+    for args in [&["-C", "-", "-o", &file][..], &["-O"], &["-J"]] {
+        gannet([&["get", "-r", "0-9", &url], args].concat()).assert_code(2).assert_says("cannot be used with");
+    }
+    gannet(["get", "-r", "5", &url]).assert_code(2).assert_says("500-");
+}
+
 /// What arrived of a command line with the fields of it.
 fn echo(args: &[&str]) -> Value {
     let ran = gannet(args).assert_code(0);

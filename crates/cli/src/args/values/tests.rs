@@ -82,3 +82,13 @@ fn the_text_of_a_file_is_without_its_last_line_end_and_no_other() {
         assert_eq!(arg.read_bytes("-x").unwrap(), held.as_bytes());
     }
 }
+
+#[test]
+fn ranges_of_bytes_are_as_curl_has_them() {
+    for text in ["0-99", "500-", "-500", "0-0", "0-1,5-", "0-1, 5-9"] {
+        assert_eq!(range(text), Ok(format!("bytes={text}")));
+    }
+    for text in ["", "-", "5", "a-b", "1-b", "9-1", "bytes=0-1", "0-1,", "1-2-3", "--1", "+1-2", "-+1"] {
+        assert!(range(text).is_err(), "{text}");
+    }
+}

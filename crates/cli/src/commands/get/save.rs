@@ -1,7 +1,7 @@
 //! `get` into a file: under the name that was given, that of the URL, or that of the response; gone on with and tried
 //! again where that was asked for. What is under the final name is always whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gannet::bulk::{Backoff, RetryPolicy};
 use gannet::{Download, DownloadOptions, Method, Request, SaveAs, Saved, Session};
@@ -27,7 +27,9 @@ pub(super) fn target(args: &GetArgs, request: &Request) -> anyhow::Result<Option
     } else {
         match args.file() {
             // What GET does not answer cannot be gone on with, and is sent again by the usual rules.
-            Some(path) if save.continue_at.is_some() || (save.retry > 0 && is_get) => SaveAs::File(path),
+            Some(path) if save.continue_at.is_some() || (save.retry > 0 && is_get && args.range.is_none()) => {
+                SaveAs::File(path)
+            }
             _ if save.continue_at.is_some() => return Err(usage("-C: what goes to stdout cannot be gone on with")),
             _ => return Ok(None),
         }
@@ -71,6 +73,17 @@ pub(super) fn options(args: &GetArgs) -> DownloadOptions {
         resume: save.continue_at.is_some(),
         retry: retry(save),
         ..DownloadOptions::default()
+    }
+}
+
+/// Takes away what a torn piece of a body left: it begins elsewhere than the file, and must not be gone on with.
+pub(super) fn forget_part(path: &Path) {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for suffix in [".part.json", ".part"] {
+        let mut name = path.clone().into_os_string();
+        name.push(suffix);
+        // What is not there need not be taken away.
+        let _ = std::fs::remove_file(name);
     }
 }
 

@@ -32,6 +32,13 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     if let Some(content_type) = content_type.filter(|_| !headers.contains("content-type")) {
         headers.append("content-type", content_type)?;
     }
+    if let Some(range) = args.range.as_ref().filter(|_| !headers.contains("range")) {
+        headers.append("range", range)?;
+        // A piece of what is coded cannot be undone by itself.
+        if !headers.contains("accept-encoding") {
+            headers.append("accept-encoding", "identity")?;
+        }
+    }
     let mut builder = session.request(method, url(&args.url, upload)).headers(&headers).query(&asked.query);
     if let Some(body) = body {
         builder = builder.body(body);
