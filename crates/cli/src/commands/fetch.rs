@@ -236,10 +236,7 @@ fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
         BodyTemplate::Form(args.form.clone())
     } else if let Some(data) = args.data()? {
         // Rows are filled into text alone.
-        let text = String::from_utf8(data);
-        BodyTemplate::Data(
-            text.map_err(|_| usage("--data: bytes that are no text go with rows of JSONL, as body_base64"))?,
-        )
+        String::from_utf8(data).map_or_else(|error| BodyTemplate::Bytes(error.into_bytes().into()), BodyTemplate::Data)
     } else {
         BodyTemplate::None
     };

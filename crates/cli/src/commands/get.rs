@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::{ErrorKind, Request, Response, SaveAs, Session, StatusCode};
+use gannet::{ErrorKind, Request, Response, SaveAs, Session};
 
 use self::bar::Bar;
 use self::dump::Dump;
@@ -243,13 +243,7 @@ async fn save_whole(
     written: &mut Written,
     path: PathBuf,
 ) -> Result<(), Broken> {
-    let saved = response.save_to(&path, &save::options(args)).await;
-    if let Err(error) = &saved
-        && response.status() == StatusCode::PARTIAL_CONTENT
-        && error.kind() != ErrorKind::Request
-    {
-        save::forget_part(&path);
-    }
+    let saved = response.save_to(path, &save::options(args)).await;
     written.length = saved.map_err(Broken::Response)?;
     Ok(())
 }

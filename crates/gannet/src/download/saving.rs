@@ -215,8 +215,9 @@ pub fn filename_of(url: &Url) -> Option<String> {
 
 /// Empties the part and writes the whole body into it.
 async fn write_whole(response: &mut Response, part: &mut Part, on: Option<&OnProgress>) -> Result<()> {
-    let is_coded = response.headers().contains("content-encoding");
-    let validator = if is_coded { None } else { Validator::of(response.headers()) };
+    // A piece that somebody asked for begins elsewhere than the file: nothing can be put behind it.
+    let is_whole = response.status() != StatusCode::PARTIAL_CONTENT && !response.headers().contains("content-encoding");
+    let validator = if is_whole { Validator::of(response.headers()) } else { None };
     part.restart(validator, response.content_length())?;
     copy(response, part, on).await
 }

@@ -1,7 +1,7 @@
 //! `get` into a file: under the name that was given, that of the URL, or that of the response; gone on with and tried
 //! again where that was asked for. What is under the final name is always whole.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gannet::bulk::{Backoff, RetryPolicy};
 use gannet::{Download, DownloadOptions, Method, Request, SaveAs, Saved, Session};
@@ -73,17 +73,6 @@ pub(super) fn options(args: &GetArgs) -> DownloadOptions {
         resume: save.continue_at.is_some(),
         retry: retry(save),
         ..DownloadOptions::default()
-    }
-}
-
-/// Takes away what a torn piece of a body left: it begins elsewhere than the file, and must not be gone on with.
-pub(super) fn forget_part(path: &Path) {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    for suffix in [".part.json", ".part"] {
-        let mut name = path.clone().into_os_string();
-        name.push(suffix);
-        // What is not there need not be taken away.
-        let _ = std::fs::remove_file(name);
     }
 }
 

@@ -60,6 +60,8 @@ pub enum BodyTemplate {
     Form(Vec<(String, String)>),
     /// Text as it is, values put in as they are.
     Data(String),
+    /// Bytes as they are; nothing is put in.
+    Bytes(Bytes),
 }
 
 /// What a row says itself.
@@ -275,6 +277,7 @@ fn content(body: &BodyTemplate, names: &mut Names) -> Result<Option<Content>> {
     let (template, content_type) = match body {
         BodyTemplate::None => return Ok(None),
         BodyTemplate::Form(fields) => return Ok(Some(Content::Form(pairs(fields, names)))),
+        BodyTemplate::Bytes(bytes) => return Ok(Some(Content::Fixed(bytes.clone(), None))),
         BodyTemplate::Data(text) => (Template::parse(text, Kind::Plain, names), None),
         BodyTemplate::Json(text) => {
             let template = Template::parse(text, Kind::Json, names);

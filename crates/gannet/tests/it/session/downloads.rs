@@ -316,6 +316,19 @@ async fn item_33_a_name_of_the_servers_stays_in_its_folder_and_replaces_nothing(
     }
 }
 
+#[tokio::test]
+async fn a_torn_piece_of_a_file_is_nothing_to_go_on_with() {
+    let folder = Folder::new();
+    let head =
+        format!("HTTP/1.1 206 Partial Content\r\n{TAG}content-range: bytes 6-10/11\r\ncontent-length: 5\r\n\r\n");
+    let server = serve([Script::new().expect_head().send(format!("{head}wo")).close()]).await;
+    let request = Session::default().get(server.url("/a")).header("range", "bytes=6-10");
+    let mut response = request.send().await.unwrap();
+    let error = response.save_to(folder.path("f"), &DownloadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Body);
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+}
+
 /// They may be parts of anybody's.
 #[tokio::test]
 async fn item_33_a_name_of_the_servers_touches_nothing_that_is_named_like_its_part() {
