@@ -29,6 +29,7 @@ mod redirects;
 mod requests;
 mod resolving;
 mod responses;
+mod retrying;
 mod stale;
 mod timeouts;
 mod timings;

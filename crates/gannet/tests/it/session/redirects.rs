@@ -147,6 +147,35 @@ async fn item_03_what_was_dropped_stays_dropped_on_the_way_back() {
     assert!(!b.seen.await.unwrap().contains("s3cret"));
 }
 
+#[tokio::test]
+async fn item_03_what_was_dropped_stays_dropped_on_the_next_hop_of_the_other_origin() {
+    const ASKS: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Digest realm=r, nonce=n, qop=auth\r\n\
+         www-authenticate: Basic realm=r\r\ncontent-length: 0\r\n\r\n";
+    type Credentials = fn(&Session, String) -> gannet::RequestBuilder;
+    let kinds: [(&str, Credentials); 4] = [
+        ("bearer", |session, url| session.get(url).bearer_auth("s3cret")),
+        ("cookie", |session, url| session.get(url).header("Cookie", "c=s3cret").basic_auth("me", Some("s3cret"))),
+        ("digest", |session, url| session.get(url).digest_auth("me", "s3cret")),
+        ("userinfo", |session, url| session.get(url.replace("http://", "http://me:s3cret@"))),
+    ];
+    for (kind, credentials) in kinds {
+        let session = session(|options| options.headers.append_secret("X-Default-Key", "s3cret").unwrap());
+        let b = serve([Script::new().expect_head().send(to(302, "/2")).expect_head().send(ASKS)]).await;
+        let away = Script::new().expect_head().send(to(302, &b.url("/1")));
+        let asks = Script::new().expect_head().send(ASKS);
+        let a = serve([if kind == "digest" { asks.expect_head().send(to(302, &b.url("/1"))) } else { away }]).await;
+        let response = in_time(credentials(&session, a.url("/start")).send()).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.url().path()), (401, "/2"), "{kind}");
+        let shown = text(&a.received().concat()).to_ascii_lowercase();
+        assert!(shown.contains("authorization: ") && shown.contains("x-default-key: s3cret"), "{kind}: {shown}");
+        let kept = text(&b.received().concat()).to_ascii_lowercase();
+        assert!(kept.contains("get /1 ") && kept.contains("get /2 "), "{kind}: {kept}");
+        for secret in ["s3cret", "authorization", "cookie", "x-default-key"] {
+            assert!(!kept.contains(secret), "{kind}: {kept}");
+        }
+    }
+}
+
 /// One answer at an address chosen before, which the scripted server cannot do.
 struct ScriptedServerAt {
     seen: tokio::task::JoinHandle<String>,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gannet::{Body, ErrorKind};
 use gannet_origin::payload;
 
+use super::peer::{Answer, Answering};
 use super::*;
 
 #[tokio::test]
@@ -172,6 +173,28 @@ async fn redirects_cookies_and_codings_work_as_with_http1() {
     }
     assert_eq!(connections(&origin.stats()), (1, 1));
     assert_eq!(session.pool_stats(), pool(1, 1, 0));
+}
+
+#[tokio::test]
+async fn item_03_what_was_dropped_stays_dropped_on_the_next_hop_of_the_other_origin() {
+    let session = speaking(|options| options.headers.append_secret("X-Default-Key", "s3cret").unwrap());
+    let asks = Answer::new(401, &[("www-authenticate", "Digest realm=r, nonce=n, qop=auth")], "");
+    for digest in [false, true] {
+        let b = Answering::start([Answer::new(302, &[("location", "/2")], ""), asks.clone()]).await;
+        let away = Answer::new(302, &[("location", b.url("/1").leak())], "");
+        let a = Answering::start([if digest { asks.clone() } else { away.clone() }, away]).await;
+        let request = session.get(a.url("/start")).header("cookie", "c=s3cret");
+        let request = if digest { request.digest_auth("me", "s3cret") } else { request.bearer_auth("s3cret") };
+        let response = in_time(request.send()).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.url().path()), (401, "/2"));
+        assert!(a.asked().last().unwrap().fields.contains_key("authorization"));
+        assert_eq!(b.asked().len(), 2);
+        for asked in b.asked() {
+            for name in ["authorization", "cookie", "x-default-key"] {
+                assert!(!asked.fields.contains_key(name), "{name}, digest: {digest}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
