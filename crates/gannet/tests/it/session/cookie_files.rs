@@ -99,6 +99,21 @@ async fn item_25_a_save_that_fails_leaves_what_was_there() {
 }
 
 #[tokio::test]
+async fn item_25_a_save_takes_the_place_of_the_file_and_never_writes_into_it() {
+    let (origin, folder, session) = (origin().await, tempfile::tempdir().unwrap(), Session::default());
+    session.get(origin.url("/cookies/set?a=1")).send().await.unwrap();
+    for format in FORMATS {
+        let (path, other) = (folder.path().join("jar"), folder.path().join(format!("{format:?}")));
+        fs::write(&path, "old").unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        session.save_cookies(&path, format).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "old", "{format:?}");
+        assert_eq!(Session::default().load_cookies(&path).unwrap(), 1);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn item_25_a_file_that_is_none_is_refused_by_line_and_changes_nothing() {
     let (origin, folder) = (origin().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("jar");
