@@ -265,6 +265,38 @@ fn what_describes_the_body_goes_with_the_body() {
 }
 
 #[test]
+fn every_field_that_describes_a_body_goes_with_it() {
+    let of_the_body = [
+        "Content-Digest",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Length",
+        "Content-Location",
+        "Content-MD5",
+        "Content-Range",
+        "Content-Type",
+        "Digest",
+        "Expect",
+        "Last-Modified",
+        "Repr-Digest",
+        "Trailer",
+        "Transfer-Encoding",
+    ];
+    for name in of_the_body {
+        for written in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+            let mut headers = Headers::new();
+            headers.append(&format!("X-{name}"), "stays").unwrap();
+            headers.append(&written, "goes").unwrap();
+            headers.append(&written, "too").unwrap();
+            strip_for(&mut headers, true, false);
+            assert_eq!(headers.len(), 3, "{written} is no credential");
+            strip_for(&mut headers, false, true);
+            assert_eq!(names(&headers), [format!("X-{name}")]);
+        }
+    }
+}
+
+#[test]
 fn a_policy_reads_from_a_partial_document_and_refuses_unknown_words() {
     let policy: RedirectPolicy = serde_json::from_str(r#"{"max": 3}"#).unwrap();
     assert_eq!(policy, RedirectPolicy { max: 3, ..RedirectPolicy::default() });

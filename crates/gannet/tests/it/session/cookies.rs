@@ -42,16 +42,19 @@ async fn a_cookie_does_not_go_to_another_host_and_a_jar_can_be_turned_off() {
 
 #[tokio::test]
 async fn item_10_a_host_field_of_ones_own_does_not_choose_the_cookies() {
-    let (origin, session) = (origin().await, Session::default());
-    session.get(origin.url("/cookies/set?a=1")).send().await.unwrap();
-    let seen = json(session.get(origin.url("/cookies")).header("host", "other.example").send().await).await;
-    assert_eq!(seen["cookies"], json!({"a": "1"}));
-    let evil = "HTTP/1.1 200 OK\r\nset-cookie: evil=1\r\ncontent-length: 0\r\n\r\n";
-    let server = serve([answers(evil)]).await;
-    let by_name = format!("http://localhost:{}/", server.addr().port());
-    session.get(by_name).header("host", origin.addr().to_string()).send().await.unwrap();
-    let seen = json(session.get(origin.url("/cookies")).send().await).await;
-    assert_eq!(seen["cookies"], json!({"a": "1"}));
+    let origin = origin().await;
+    for (http2, session) in super::transfers::both() {
+        session.get(origin.url("/cookies/set?a=1")).send().await.unwrap();
+        let seen = json(session.get(origin.url("/cookies")).header("host", "other.example").send().await).await;
+        assert_eq!(seen["cookies"], json!({"a": "1"}), "HTTP/2: {http2}");
+        let by_name = |path: &str| format!("http://localhost:{}{path}", origin.addr().port());
+        let evil = session.get(by_name("/response-headers?set-cookie=evil=1"));
+        evil.header("host", origin.addr().to_string()).send().await.unwrap();
+        let seen = json(session.get(origin.url("/cookies")).send().await).await;
+        assert_eq!(seen["cookies"], json!({"a": "1"}), "HTTP/2: {http2}");
+        let seen = session.get(by_name("/cookies")).header("host", origin.addr().to_string()).send().await;
+        assert_eq!(json(seen).await["cookies"], json!({"evil": "1"}), "HTTP/2: {http2}");
+    }
 }
 
 #[tokio::test]

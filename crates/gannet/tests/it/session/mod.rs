@@ -22,6 +22,7 @@ mod hickory;
 mod http2;
 mod middlewares;
 mod nonces;
+mod origins;
 mod parts;
 mod pool;
 mod proxies;

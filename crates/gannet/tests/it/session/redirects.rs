@@ -60,6 +60,45 @@ async fn item_07_a_post_becomes_a_get_without_body_and_307_sends_it_again() {
 }
 
 #[tokio::test]
+async fn item_07_what_describes_a_body_goes_with_it_and_nothing_else() {
+    let of_the_body = [
+        "Content-Type",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Location",
+        "Content-Range",
+        "Content-Digest",
+        "Content-MD5",
+        "Digest",
+        "Repr-Digest",
+        "Last-Modified",
+        "Trailer",
+        "Expect",
+    ];
+    // Never the caller's on the wire, and of this request.
+    let of_the_framing = ["Content-Length", "Transfer-Encoding"];
+    let others = ["Accept-Language", "Authorization", "If-Match", "Prefer", "X-Content-Type", "X-Trace"];
+    let server = serve([Script::new().expect_head().expect_body(4).send(to(303, "/b")).expect_head().send(OK)]).await;
+    let mut request = Session::default().post(server.url("/a")).body("body");
+    for name in of_the_body.iter().chain(&of_the_framing).chain(&others) {
+        request = request.header(name, "4");
+    }
+    assert_eq!(in_time(request.send()).await.unwrap().status(), 200);
+    let seen = text(&server.received().concat()).to_ascii_lowercase();
+    let (post, get) = seen.split_once("\r\n\r\nbodyget /b ").unwrap();
+    let holds = |head: &str, name: &str| head.contains(&format!("\r\n{}: ", name.to_ascii_lowercase()));
+    for name in of_the_body {
+        assert!(holds(post, name) && !holds(get, name), "{name}: {seen}");
+    }
+    for name in of_the_framing {
+        assert!(!holds(get, name), "{name}: {seen}");
+    }
+    for name in others {
+        assert!(holds(post, name) && holds(get, name), "{name}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn item_07_a_streamed_body_that_is_gone_is_an_error_and_never_an_empty_body() {
     let (origin, session) = (origin().await, Session::default());
     for length in [None, Some(4)] {

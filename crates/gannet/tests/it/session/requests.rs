@@ -250,6 +250,24 @@ async fn item_32_debug_shows_neither_passwords_nor_tokens_nor_cookies() {
 }
 
 #[tokio::test]
+async fn item_10_the_host_of_one_request_is_not_the_next_ones_on_its_connection() {
+    for (http2, session) in super::transfers::both() {
+        let origin = origin().await;
+        let seen = async |own: &[&str]| {
+            let request = own.iter().fold(session.get(origin.url("/anything")), |r, host| r.header("Host", host));
+            json(request.send().await).await["headers"]["Host"].clone()
+        };
+        let usual = json!(origin.addr().to_string());
+        assert_eq!(seen(&[]).await, usual);
+        for own in ["other.example", "third.example:81"] {
+            assert_eq!(seen(&[own]).await, own, "HTTP/2: {http2}");
+            assert_eq!(seen(&[]).await, usual, "HTTP/2: {http2}");
+        }
+        assert_eq!(origin.stats().connections_total, 1);
+    }
+}
+
+#[tokio::test]
 async fn item_32_errors_show_neither_passwords_nor_tokens() {
     let session = Session::default();
     let url = "http://me:hunter2@127.0.0.1:1/x?access_token=abc123&page=2";

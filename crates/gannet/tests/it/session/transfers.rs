@@ -13,7 +13,7 @@ use super::*;
 pub(super) const CODINGS: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
 
 /// One that speaks HTTP/1.1, and one that speaks HTTP/2.
-fn both() -> [(bool, Session); 2] {
+pub(super) fn both() -> [(bool, Session); 2] {
     let speaking = |version| session(|options| options.http.version = version);
     [(false, speaking(HttpVersion::Http1)), (true, speaking(HttpVersion::Http2PriorKnowledge))]
 }
