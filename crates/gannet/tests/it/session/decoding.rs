@@ -1,7 +1,11 @@
 //! Content codings of real responses, and what is refused of them.
 
-use gannet::{ErrorKind, Session};
+use std::io::Write;
 
+use gannet::{ErrorKind, HttpVersion, Session};
+use gannet_origin::script::frames;
+
+use super::http2::asked;
 use super::*;
 
 #[tokio::test]
@@ -81,6 +85,103 @@ async fn item_22_a_bomb_without_a_cap_stops_at_its_ratio() {
     assert_eq!(small.len(), 4 << 20);
     let free = super::session(|options| (options.decode.ratio_from, options.decode.max_ratio) = (0, None));
     assert_eq!(free.get(origin.url("/bomb?mib=8")).send().await.unwrap().bytes().await.unwrap().len(), 8 << 20);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn brotli(bytes: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    brotli::CompressorWriter::new(&mut encoded, 4096, 5, 22).write_all(bytes).unwrap();
+    encoded
+}
+
+/// A frame that needs this window, as a power of two, to be decoded.
+fn zstd_of(window_log: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(window_log).unwrap();
+    // In two writes, so that the frame does not name its size and with it a smaller window.
+    encoder.write_all(&bytes[..1]).unwrap();
+    encoder.write_all(&bytes[1..]).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Servers that send this body, over HTTP/1.1 in small chunks and over HTTP/2, and how they are spoken to.
+async fn sending(coding: &str, body: &[u8]) -> [(HttpVersion, ScriptedServer); 2] {
+    let mut chunked =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
+    for piece in body.chunks(100) {
+        chunked.extend([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+    }
+    chunked.extend(b"0\r\n\r\n");
+    let mut framed = frames::headers(1, 0, &[(":status", "200"), ("content-encoding", coding)]);
+    for piece in body.chunks(16_384) {
+        framed.extend(frames::data(1, 0, piece));
+    }
+    framed.extend(frames::data(1, frames::END_STREAM, ""));
+    [
+        (HttpVersion::Http1, serve([answers(chunked)]).await),
+        (HttpVersion::Http2PriorKnowledge, serve([asked(&[]).send(framed).hang()]).await),
+    ]
+}
+
+/// Reads a body to its end: how much came, and how it ended.
+async fn read(server: &ScriptedServer, session: &Session) -> (usize, Option<ErrorKind>) {
+    let mut response = in_time(session.get(server.url("/")).send()).await.unwrap();
+    let mut seen = 0;
+    loop {
+        match in_time(response.chunk()).await {
+            Ok(Some(piece)) => seen += piece.len(),
+            Ok(None) => return (seen, None),
+            Err(error) => return (seen, Some(error.kind())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn item_22_bombs_of_every_coding_stop_at_the_cap_and_at_their_ratio_however_they_are_framed() {
+    const MIB: usize = 1 << 20;
+    let zeros = vec![0; 16 * MIB];
+    for (coding, bomb) in [
+        ("gzip", gzip(&zeros)),
+        ("gzip, gzip", gzip(&gzip(&zeros))),
+        ("br", brotli(&zeros)),
+        ("zstd", zstd_of(20, &zeros)),
+        ("zstd, br", brotli(&zstd_of(20, &zeros))),
+    ] {
+        for (version, server) in sending(coding, &bomb).await {
+            let limited = |limits: fn(&mut Options)| {
+                session(|options| {
+                    options.http.version = version;
+                    limits(options);
+                })
+            };
+            let capped = limited(|options| options.response.max_body = Some(MIB as u64));
+            let (seen, end) = read(&server, &capped).await;
+            assert!(seen <= MIB && end == Some(ErrorKind::TooLarge), "{coding}, {version:?}: {seen}, {end:?}");
+            let by_ratio = limited(|options| options.decode.ratio_from = MIB as u64);
+            let (seen, end) = read(&server, &by_ratio).await;
+            let allowed = MIB.max(250 * bomb.len());
+            assert!(seen <= allowed && end == Some(ErrorKind::TooLarge), "{coding}, {version:?}: {seen}, {end:?}");
+            assert_eq!(read(&server, &limited(|_| {})).await, (zeros.len(), None), "{coding}, {version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn item_22_a_zstd_frame_that_wants_a_window_above_8_mib_is_refused() {
+    let content = gannet_origin::payload(2, 1000);
+    for (window_log, expected) in
+        [(23, (content.len(), None)), (24, (0, Some(ErrorKind::Decode))), (27, (0, Some(ErrorKind::Decode)))]
+    {
+        for (version, server) in sending("zstd", &zstd_of(window_log, &content)).await {
+            let session = session(|options| options.http.version = version);
+            assert_eq!(read(&server, &session).await, expected, "{window_log}, {version:?}");
+        }
+    }
 }
 
 #[tokio::test]

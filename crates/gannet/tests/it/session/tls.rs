@@ -1,6 +1,6 @@
 //! HTTPS: who is trusted, who is not, and that its connections are kept like others.
 
-use gannet::{ErrorKind, Session};
+use gannet::{ErrorKind, HttpVersion, Session};
 use gannet_origin::Identity;
 
 use super::*;
@@ -33,17 +33,43 @@ async fn item_30_certificates_that_do_not_hold_are_refused_as_kind_tls() {
     let (wrong, expired) = (Identity::for_names(&["example.com"]).unwrap(), Identity::expired(&names).unwrap());
     for (identity, trusted) in [(&good, wrong.ca_pem()), (&wrong, wrong.ca_pem()), (&expired, expired.ca_pem())] {
         let server = ScriptedServer::start_tls([answers(OK)], identity).await.unwrap();
-        for url in [server.url("/"), format!("https://localhost:{}/", server.addr().port())] {
-            let session = trusting(trusted);
-            let error = in_time(session.get(&url).send()).await.unwrap_err();
-            assert_eq!((error.kind(), error.phase()), (ErrorKind::Tls, gannet::Phase::Tls), "{error:?}");
-            assert!(error.is_connect() && !error.kind().is_transient());
-            assert_eq!(session.pool_stats(), pool(0, 0, 0));
+        for only in [false, true] {
+            for url in [server.url("/"), format!("https://localhost:{}/", server.addr().port())] {
+                let session = session(|options| {
+                    options.tls.extra_roots = vec![trusted.to_owned()];
+                    options.tls.only_extra_roots = only;
+                });
+                let error = in_time(session.get(&url).send()).await.unwrap_err();
+                assert_eq!((error.kind(), error.phase()), (ErrorKind::Tls, gannet::Phase::Tls), "{only} {error:?}");
+                assert!(error.is_connect() && !error.kind().is_transient());
+                assert_eq!(session.pool_stats(), pool(0, 0, 0));
+            }
         }
         assert!(server.received().iter().all(Vec::is_empty), "nothing was sent");
     }
     let server = ScriptedServer::start_tls([answers(OK)], &good).await.unwrap();
     assert_eq!(Session::default().get(server.url("/")).send().await.unwrap_err().kind(), ErrorKind::Tls);
+}
+
+#[tokio::test]
+async fn item_30_an_ipv6_address_is_what_a_certificate_has_to_name() {
+    for (name, holds) in [("::1", true), ("127.0.0.1", false), ("::2", false), ("localhost", false)] {
+        let identity = Identity::for_names(&[name]).unwrap();
+        let builder = Origin::builder().listen("[::1]:0").https(true).identity(identity.clone());
+        // A machine without IPv6 has nothing to show.
+        let Ok(origin) = builder.start().await else { return };
+        let url = format!("https://[::1]:{}/items/1", origin.https_addr().unwrap().port());
+        for version in [HttpVersion::Http1, HttpVersion::Auto] {
+            let session = session(|options| {
+                options.tls.extra_roots = vec![identity.ca_pem().to_owned()];
+                options.http.version = version;
+            });
+            match in_time(session.get(&url).send()).await {
+                Ok(response) => assert!(holds && response.ok(), "{name}"),
+                Err(error) => assert!(!holds && error.kind() == ErrorKind::Tls, "{name}: {error}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]

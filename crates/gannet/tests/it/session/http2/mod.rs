@@ -39,7 +39,7 @@ fn begun(settings: &[(u16, u32)]) -> Script {
 }
 
 /// As [`begun`], and the first request has come.
-fn asked(settings: &[(u16, u32)]) -> Script {
+pub(super) fn asked(settings: &[(u16, u32)]) -> Script {
     begun(settings).expect_frame(frames::HEADERS)
 }
 

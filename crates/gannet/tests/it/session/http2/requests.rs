@@ -35,21 +35,25 @@ async fn the_version_is_what_the_server_chose_of_what_was_offered() {
 
 #[tokio::test]
 async fn item_30_certificates_that_do_not_hold_are_refused_before_a_frame_is_sent() {
-    for identity in
-        [gannet_origin::Identity::for_names(&["example.com"]), gannet_origin::Identity::expired(&["127.0.0.1"])]
-    {
-        let identity = identity.unwrap();
+    let identity = |name| gannet_origin::Identity::for_names(&[name]).unwrap();
+    let (good, wrong, stranger) = (identity("127.0.0.1"), identity("example.com"), identity("127.0.0.1"));
+    let expired = gannet_origin::Identity::expired(&["127.0.0.1"]).unwrap();
+    for (identity, trusted) in [(&wrong, &wrong), (&expired, &expired), (&good, &stranger)] {
         let origin = Origin::builder().https(true).identity(identity.clone()).start().await.unwrap();
         for version in [HttpVersion::Auto, HttpVersion::Http2PriorKnowledge] {
-            let session = |roots: &str| {
-                session(|options| {
+            for only in [false, true] {
+                let session = session(|options| {
                     options.http.version = version;
-                    options.tls.extra_roots = vec![roots.to_owned()];
-                })
-            };
-            let url = origin.https_url("/items/1");
-            let error = in_time(session(identity.ca_pem()).get(url).send()).await.unwrap_err();
-            assert_eq!((error.kind(), error.phase()), (ErrorKind::Tls, gannet::Phase::Tls), "{version:?} {error:?}");
+                    options.tls.extra_roots = vec![trusted.ca_pem().to_owned()];
+                    options.tls.only_extra_roots = only;
+                });
+                let error = in_time(session.get(origin.https_url("/items/1")).send()).await.unwrap_err();
+                assert_eq!(
+                    (error.kind(), error.phase()),
+                    (ErrorKind::Tls, gannet::Phase::Tls),
+                    "{version:?} {error:?}"
+                );
+            }
         }
         assert_eq!(origin.stats().requests, 0);
     }
