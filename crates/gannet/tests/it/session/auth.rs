@@ -233,6 +233,25 @@ async fn on_its_own_origin_a_redirect_is_signed_anew() {
 }
 
 #[tokio::test]
+async fn item_19_line_breaks_in_a_digest_user_or_password_begin_no_field() {
+    let evil = "me\r\nX-Evil: 1";
+    for challenge in [ASKS.to_owned(), ASKS.replace("nonce=n", "nonce=n, userhash=true")] {
+        for in_url in [false, true] {
+            let server = serve([Script::new().expect_head().send(&challenge).expect_head().send(OK)]).await;
+            let session = session(|options| options.auth.scheme = AuthScheme::Digest);
+            let request = match in_url {
+                true => session.get(server.url("/").replace("://", "://me%0D%0AX-Evil%3A%201:pw%0D%0AX-Evil%3A%201@")),
+                false => session.get(server.url("/")).digest_auth(evil, evil),
+            };
+            assert_eq!(in_time(request.send()).await.unwrap().status(), 200);
+            let seen = text(&server.received().concat());
+            assert!(!seen.to_ascii_lowercase().contains("\nx-evil"), "{seen}");
+            assert_eq!(seen.matches("uthorization: Digest username").count(), 1, "{seen}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_asks_for_basic_gets_no_password_that_is_for_digest() {
     let (origin, server) = (origin().await, serve([answers(ASKS.replace("Digest ", "Other "))]).await);
     let digest = with(Credentials::new("me", "s3cret", AuthScheme::Digest));
@@ -309,6 +328,48 @@ async fn item_06_a_user_in_the_url_gets_no_other_users_password() {
     assert_eq!(seen(origin.url("/anything")).await, gannet::basic_auth("a", "one"));
     let off = Session::default().get(origin.url("/anything")).send().await;
     assert_eq!(json(off).await["headers"].get("Authorization"), None);
+}
+
+#[tokio::test]
+async fn item_06_netrc_goes_by_the_host_that_is_reached_whatever_else_a_url_looks_like() {
+    // Each host has a user of the hosts' names too, whose passwords a URL with such a user must not bring to the other.
+    const NETRC: &str = "machine 127.0.0.1 login a password one\n\
+         machine 127.0.0.1 login 127.0.0.1 password three\n\
+         machine evil.test login b password two\n\
+         machine evil.test login evil.test password four\n";
+    let (origin, folder) = (origin().await, tempfile::tempdir().unwrap());
+    let path = folder.path().join("netrc");
+    std::fs::write(&path, NETRC).unwrap();
+    let session = session(|options| {
+        (options.auth.netrc.enabled, options.auth.netrc.file) = (true, Some(path));
+        options.dns.overrides = vec!["*:*:127.0.0.1".parse().unwrap()];
+    });
+    let port = origin.addr().port();
+    let (evil, good) = (format!("evil.test:{port}"), format!("127.0.0.1:{port}"));
+    let basic = gannet::basic_auth;
+    for (url, host, expected) in [
+        (format!("http://{good}@{evil}/anything"), &evil, basic("127.0.0.1", &port.to_string())),
+        (format!("http://127.0.0.1:@{evil}/anything"), &evil, basic("127.0.0.1", "")),
+        (format!("http://127.0.0.1@{evil}/anything"), &evil, basic("127.0.0.1", "")),
+        (format!("http://a@{evil}/anything"), &evil, basic("a", "")),
+        (format!("http://:@{evil}/anything"), &evil, basic("b", "two")),
+        (format!("http://{evil}/anything?@127.0.0.1/"), &evil, basic("b", "two")),
+        (format!("http://{evil}/anything#@127.0.0.1/"), &evil, basic("b", "two")),
+        (format!("http://{evil}\\anything\\@127.0.0.1/"), &evil, basic("b", "two")),
+        (format!("http://evil.test:@{good}/anything"), &good, basic("evil.test", "")),
+        (format!("http://b@{good}/anything"), &good, basic("b", "")),
+        (format!("http://{good}/anything?@{evil}"), &good, basic("a", "one")),
+    ] {
+        let seen = json(session.get(&url).send().await).await;
+        let headers = &seen["headers"];
+        assert_eq!(
+            (headers["Host"].as_str(), headers["Authorization"].as_str()),
+            (Some(&**host), Some(&*expected)),
+            "{url}"
+        );
+    }
+    let seen = json(session.get(format!("http://{evil}/anything")).header("Host", &good).send().await).await;
+    assert_eq!(seen["headers"]["Authorization"], basic("b", "two"), "a Host of one's own is no host");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! 127.0.0.1 plays the internet, by being allowed; 127.0.0.2 is what must not be reached.
 
 use gannet::{ErrorKind, Phase, Session};
+use gannet_origin::{Identity, Proxy};
 
 use super::resolving::{Answers, resolving};
 use super::*;
@@ -144,28 +145,39 @@ async fn item_31_a_unix_socket_and_the_guard_exclude_each_other() {
 
 #[tokio::test]
 async fn item_31_proxies_lead_nowhere_else() {
-    let (origin, proxy) = (two_hosts().await, gannet_origin::Proxy::start().await.unwrap());
-    // 127.0.0.2 is the internet here; the proxy is where it is because the options say so.
-    let through = |scheme: &str| {
-        let url = proxy.url(scheme).parse().unwrap();
-        session(|options| {
+    let origin = two_hosts().await;
+    let identity = Identity::for_names(&["127.0.0.1"]).unwrap();
+    let plain = Proxy::start().await.unwrap();
+    let secure = Proxy::builder().identity(&identity).start().await.unwrap();
+    // 127.0.0.2 is the internet here; a proxy is where it is because the options or the request say so.
+    let sent = async |proxy: &str, of_the_request: bool, url: &str| {
+        let session = session(|options| {
             guarded(options);
             options.guard.allow = vec!["127.0.0.2".parse().unwrap()];
-            options.proxy.url = Some(url);
-        })
+            options.proxy.tls.extra_roots = vec![identity.ca_pem().to_owned()];
+            options.proxy.url = (!of_the_request).then(|| proxy.parse().unwrap());
+        });
+        let request = session.get(url);
+        in_time(if of_the_request { request.proxy(proxy) } else { request }.send()).await
     };
-    for scheme in ["http", "socks4a", "socks5h"] {
-        for url in [origin.url_at(1, "/items/1"), origin.url("/items/1")] {
-            assert_denied(in_time(through(scheme).get(&url).send()).await, scheme);
+    let urls_at = |at: usize| [origin.url_at(at, "/items/1"), format!("https://{}/items/1", origin.https_addrs()[at])];
+    let named = urls_at(0).map(|url| url.replace("127.0.0.1", "localhost"));
+    for own in [false, true] {
+        for proxy in [plain.url("http"), secure.url("https"), plain.url("socks4a"), plain.url("socks5h")] {
+            for url in [urls_at(0), urls_at(1), named.clone()].concat() {
+                assert_denied(sent(&proxy, own, &url).await, &format!("{proxy} to {url}"));
+            }
         }
     }
-    assert_eq!(proxy.connections(), 0, "those that look names up themselves are not asked");
-    for scheme in ["socks4", "socks5"] {
-        let given_addresses = through(scheme);
-        assert_eq!(json(given_addresses.get(origin.url_at(1, "/items/1")).send().await).await["id"], 1);
-        assert_denied(in_time(given_addresses.get(origin.url("/items/1")).send()).await, scheme);
-        let named = format!("http://localhost:{}/items/1", origin.addr().port());
-        assert_denied(in_time(given_addresses.get(&named).send()).await, "by name");
+    assert_eq!(plain.connections() + secure.connections(), 0, "those that look names up themselves are not asked");
+    for (own, scheme) in [(false, "socks4"), (false, "socks5"), (true, "socks4"), (true, "socks5")] {
+        let given_addresses = plain.url(scheme);
+        for url in urls_at(1) {
+            assert_eq!(json(sent(&given_addresses, own, &url).await).await["id"], 1, "{scheme} to {url}");
+        }
+        for url in [urls_at(0), named.clone()].concat() {
+            assert_denied(sent(&given_addresses, own, &url).await, &format!("{scheme} to {url}"));
+        }
     }
     let elsewhere = origin
         .stats()
@@ -174,4 +186,30 @@ async fn item_31_proxies_lead_nowhere_else() {
         .filter(|(name, _)| name.starts_with("127.0.0.1:"))
         .all(|(_, host)| host.connections_total == 0);
     assert!(elsewhere);
+}
+
+#[tokio::test]
+async fn item_31_an_override_is_judged_like_a_lookup() {
+    let (origin, proxy) = (two_hosts().await, Proxy::start().await.unwrap());
+    let overridden = |to: &str, proxy: Option<String>| {
+        session(|options| {
+            guarded(options);
+            options.dns.overrides = vec![to.parse().unwrap()];
+            options.proxy.url = proxy.map(|url| url.parse().unwrap());
+        })
+    };
+    let by_name = |addr: std::net::SocketAddr, scheme: &str| format!("{scheme}://some.test:{}/items/1", addr.port());
+    for through in [None, Some(proxy.url("socks5"))] {
+        for to in ["some.test:*:127.0.0.2", "*:*:127.0.0.2", "*:*:[::ffff:127.0.0.2]"] {
+            let session = overridden(to, through.clone());
+            for url in [by_name(origin.addrs()[1], "http"), by_name(origin.https_addrs()[1], "https")] {
+                assert_denied(in_time(session.get(&url).send()).await, &format!("{to}: {url} through {through:?}"));
+            }
+        }
+        let allowed = overridden("*:*:127.0.0.1", through);
+        for url in [by_name(origin.addr(), "http"), by_name(origin.https_addrs()[0], "https")] {
+            assert_eq!(json(in_time(allowed.get(url).send()).await).await["id"], 1);
+        }
+    }
+    assert_eq!(reached(&origin), 0);
 }
