@@ -1,9 +1,11 @@
 //! Dropping a future at any await leaks no connection, no slot and no task: every case is dropped at every poll.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gannet::{Body, HttpVersion, Session};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -78,6 +80,27 @@ async fn drop_with(
         }
     }
     panic!("not done after 500 polls");
+}
+
+#[tokio::test]
+async fn item_16_the_answer_to_a_dropped_request_is_no_other_requests() {
+    let late = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate";
+    let sent = Arc::new(Notify::new());
+    // What of the answer has come before the drop; the rest would come behind the next request.
+    for come in ["", "HTTP/1.1 100 Continue\r\n\r\n", &late[..20], &late[..late.len() - 2]] {
+        let rest = late.strip_prefix(come).unwrap_or(late);
+        let first = Script::new().expect_head().send(come).signal(&sent).expect_head().send(rest).hang();
+        let server = serve([first, answers(OK)]).await;
+        let session = session(|options| options.connections.max = 1);
+        let mut dropped = Box::pin(send_all(session.get(server.url("/dropped"))));
+        tokio::select! {
+            length = &mut dropped => panic!("{length:?}"),
+            () = sent.notified() => {}
+        }
+        assert!(!polled(dropped, 3).await);
+        let next = in_time(session.get(server.url("/next")).send()).await.unwrap();
+        assert_eq!((next.text().await.unwrap().as_str(), server.connections()), ("ok", 2), "{come:?}");
+    }
 }
 
 #[tokio::test]

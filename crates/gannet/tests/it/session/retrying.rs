@@ -49,8 +49,7 @@ async fn item_23_a_retry_sends_exactly_the_same_body() {
             let server = serve([reads(reads(Script::new()).send(BUSY)).send(OK)]).await;
             let (_, request) = request(&server.url("/"));
             if bulk {
-                let mut options = BulkOptions::default();
-                options.retry = policy.clone();
+                let options = BulkOptions { retry: policy.clone(), ..BulkOptions::default() };
                 let outcomes = in_time(session.fetch_all([request]).options(options).outcomes()).await;
                 assert_eq!((outcomes[0].is_ok(), outcomes[0].attempts), (true, 2), "{name}");
             } else {
