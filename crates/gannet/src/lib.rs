@@ -72,6 +72,7 @@ pub use gannet_core::proxy::{
     NoProxy, NoProxyError, ProxyCredentials, ProxyRules, ProxyScheme, ProxyUrl, ProxyUrlError,
 };
 pub use gannet_core::redirect::RedirectPolicy;
+pub use gannet_core::retry::{Backoff, RetryPolicy, StatusSet};
 pub use gannet_core::timeout::Timeouts;
 pub use gannet_core::{ErrorKind, Headers, Phase};
 pub use http::{Method, StatusCode};

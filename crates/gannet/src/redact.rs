@@ -54,15 +54,27 @@ impl fmt::Debug for RedactedUrl {
 /// A text that may be a URL, and shows itself without that one's secrets.
 pub(crate) struct ShownText<'a>(pub(crate) &'a str);
 
-impl fmt::Debug for ShownText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ShownText<'_> {
+    fn text(&self) -> String {
         if let Ok(url) = Url::parse(self.0) {
-            return fmt::Debug::fmt(&RedactedUrl::new(&url), f);
+            return RedactedUrl::new(&url).to_string();
         }
         let (place, query) = self.0.split_once('?').unwrap_or((self.0, ""));
         // Whatever stands before it may be a password.
         let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, behind)| format!("***@{behind}"));
-        if query.is_empty() { write!(f, "{place:?}") } else { write!(f, "{:?}", format!("{place}?{}", blanked(query))) }
+        if query.is_empty() { place } else { format!("{place}?{}", blanked(query)) }
+    }
+}
+
+impl fmt::Display for ShownText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl fmt::Debug for ShownText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text(), f)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::response::Response;
 use crate::session::Session;
+use crate::trace::{Event, OwnTrace};
 
 impl Session {
     /// As [`Session::execute`], and tries again by this policy until a response's head has come that is not worth
@@ -42,6 +43,9 @@ impl Session {
             let Some(wait) = policy.decide(&outcome, attempt, &mut rng) else {
                 return result.map(|last| (last, attempt)).map_err(|error| error.with_attempts(attempt));
             };
+            let status = result.as_ref().ok().map(Response::status);
+            let error = result.as_ref().err();
+            OwnTrace::tell_of(&request, &Event::Backoff { attempt, status, error, wait });
             // The connection is not held during the wait.
             drop(result);
             tokio::time::sleep(wait).await;

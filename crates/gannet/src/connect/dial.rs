@@ -151,7 +151,7 @@ impl Dialing<'_> {
                 *phase = Phase::Connect;
                 progress.on_connect(self.name, self.port);
                 if !self.dialer.sockets.reach(&ip) {
-                    return Err(Error::request(format!("{ip} is not of the IP version of connections.*")));
+                    return Err(Error::request(format!("{ip} is of the IP version that is not used: {UNUSED}")));
                 }
                 let connected = self.dialer.connect(SocketAddr::new(ip, self.port), self.chosen).await;
                 connected.map_err(|attempt| attempt.into_error(&[ip], self.port))?
@@ -168,6 +168,9 @@ impl Dialing<'_> {
         Ok(Stream::Tcp(tcp))
     }
 }
+
+/// What leaves one of the IP versions out.
+const UNUSED: &str = "connections.ip_version or connections.local_address says which";
 
 /// Another address first, within each IP version: which of those goes first stays the lookup's to say.
 fn shift(addresses: &mut [IpAddr], by: usize) {
@@ -254,9 +257,11 @@ impl Race<'_> {
     fn lost(&self, lost: Option<Attempt>, addresses: &[IpAddr]) -> Error {
         match lost {
             Some(attempt) => attempt.into_error(addresses, self.port),
-            None => {
-                Error::new(ErrorKind::Dns, Phase::Dns, "the name has no address of the IP version of connections.*")
-            }
+            None => Error::new(
+                ErrorKind::Dns,
+                Phase::Dns,
+                format!("the name has no address of the IP version that is used: {UNUSED}"),
+            ),
         }
     }
 }

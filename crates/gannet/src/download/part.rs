@@ -28,6 +28,8 @@ pub(super) struct Part {
     note: Option<PathBuf>,
     /// Takes the part away where it is dropped.
     passing: Option<TempPath>,
+    /// What came of it is decided.
+    is_settled: bool,
     file: File,
     overwrite: bool,
     sync: bool,
@@ -60,7 +62,7 @@ impl Part {
         if fs::symlink_metadata(&part).is_ok_and(|meta| !meta.is_file()) {
             return Err(Error::request(format!("{} is no file", part.display())));
         }
-        let file = open_file(&part, options.mode).map_err(|error| failed("cannot open", &part, error))?;
+        let file = open_file(&part, options.mode).map_err(|error| unopened(&part, error))?;
         let busy = || Error::request(format!("another download writes to {}", part.display()));
         match file.try_lock() {
             Ok(()) if is_still(&file, &part) => {}
@@ -74,6 +76,7 @@ impl Part {
             part,
             note: Some(note),
             passing: None,
+            is_settled: false,
             file,
             overwrite: options.overwrite,
             sync: options.sync,
@@ -98,13 +101,14 @@ impl Part {
         naming.prefix(prefix.as_os_str()).suffix(".part");
         #[cfg(unix)]
         naming.permissions(std::os::unix::fs::PermissionsExt::from_mode(options.mode.unwrap_or(0o666)));
-        let made = naming.tempfile_in(folder).map_err(|error| failed("cannot write in", folder, error))?;
+        let made = naming.tempfile_in(folder).map_err(|error| unopened(path, error))?;
         let (file, passing) = made.into_parts();
         Ok(Part {
             path: path.to_owned(),
             part: passing.to_path_buf(),
             note: None,
             passing: Some(passing),
+            is_settled: false,
             file,
             overwrite: false,
             sync: options.sync,
@@ -142,6 +146,8 @@ impl Part {
 
     /// It is whole: it gets its name. Waits for the disk if that was wanted.
     pub(super) fn finish(mut self) -> Result<PathBuf> {
+        // Whatever goes wrong from here on, the bytes are all there and stay.
+        self.is_settled = true;
         let synced = if self.sync { self.file.sync_all() } else { Ok(()) };
         synced.and_then(|()| self.take_mode()).map_err(|error| failed("cannot write", &self.part, error))?;
         if self.overwrite {
@@ -160,15 +166,7 @@ impl Part {
             let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
             synced.map_err(|error| failed("cannot sync the folder of", &self.path, error))?;
         }
-        Ok(self.path)
-    }
-
-    /// It broke off. What nothing can be made of later goes.
-    pub(super) fn abandon(self) {
-        if let Some(note) = self.note.as_ref().filter(|_| self.partial().is_none()) {
-            let _ = fs::remove_file(&self.part);
-            let _ = fs::remove_file(note);
-        }
+        Ok(self.path.clone())
     }
 
     /// Takes up what an earlier download left, if it is of the same URL.
@@ -214,6 +212,16 @@ impl Part {
         match fs::metadata(&self.path) {
             Ok(old) if self.overwrite => self.file.set_permissions(old.permissions()),
             _ => Ok(()),
+        }
+    }
+}
+
+/// It broke off. What nothing can be made of later goes.
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some(note) = self.note.as_ref().filter(|_| !self.is_settled && self.partial().is_none()) {
+            let _ = fs::remove_file(&self.part);
+            let _ = fs::remove_file(note);
         }
     }
 }
@@ -278,6 +286,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+fn unopened(path: &Path, error: io::Error) -> Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    match folder {
+        Some(folder) => Error::request(format!("there is no folder {}", folder.display())),
+        None => failed("cannot open", path, error),
+    }
 }
 
 fn taken(path: &Path) -> Error {

@@ -19,6 +19,7 @@ use crate::request::{Request, set_missing};
 use crate::response::{Response, too_large};
 use crate::retrying::{outcome_of_error, outcome_of_head};
 use crate::session::Session;
+use crate::trace::{Event, OwnTrace};
 
 impl Download {
     /// Sends it, and returns when the file is in its place. Dropping the future closes the connection (over HTTP/2
@@ -39,11 +40,7 @@ impl Download {
             SaveAs::Folder(_) => None,
         };
         let mut saving = Saving { session, request, place, options, on_progress, part, resumed_at: 0 };
-        let saved = saving.send().await;
-        if let Some(part) = saving.part.take().filter(|_| saved.is_err()) {
-            part.abandon();
-        }
-        saved
+        saving.send().await
     }
 }
 
@@ -59,11 +56,7 @@ impl Response {
         let asked = self.history().first().map_or(self.url(), |first| &first.url);
         let fresh = DownloadOptions { resume: false, ..options.clone() };
         let mut part = Part::open(path.as_ref(), &fresh, key_of(asked))?;
-        let written = write_whole(self, &mut part, None).await;
-        if let Err(error) = written {
-            part.abandon();
-            return Err(error);
-        }
+        write_whole(self, &mut part, None).await?;
         let length = part.length;
         finish(part).await?;
         Ok(length)
@@ -121,6 +114,9 @@ impl Saving {
                 Ok(Came::Some | Came::Nothing) => {}
                 Err(Failed { error, outcome }) => match self.options.retry.decide(&outcome, attempts, &mut rng) {
                     Some(wait) => {
+                        let (attempt, status) = (attempts, error.status());
+                        let failed = Some(&error).filter(|error| !error.is_status());
+                        OwnTrace::tell_of(&self.request, &Event::Backoff { attempt, status, error: failed, wait });
                         attempts += 1;
                         tokio::time::sleep(wait).await;
                     }

@@ -70,16 +70,21 @@ impl<S: AsRef<Session>> RequestBuilder<S> {
         })
     }
 
-    /// `Authorization: Basic …` (RFC 7617).
+    /// `Authorization: Basic …` (RFC 7617), in place of one that is there.
     pub fn basic_auth(self, user: &str, password: Option<&str>) -> Self {
-        let value = basic(user, password.unwrap_or_default());
-        self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
+        self.authorization(&basic(user, password.unwrap_or_default()))
     }
 
-    /// `Authorization: Bearer …` (RFC 6750).
+    /// `Authorization: Bearer …` (RFC 6750), in place of one that is there.
     pub fn bearer_auth(self, token: &str) -> Self {
-        let value = format!("Bearer {token}");
-        self.change(|request| append(&mut request.headers, "authorization", value.as_bytes(), true))
+        self.authorization(&format!("Bearer {token}"))
+    }
+
+    fn authorization(self, value: &str) -> Self {
+        self.change(|request| {
+            request.headers.remove("authorization");
+            append(&mut request.headers, "authorization", value.as_bytes(), true)
+        })
     }
 
     /// Asks the server to switch to another protocol on this connection: `websocket`, or several by commas. The

@@ -5,6 +5,7 @@ use gannet_core::{ErrorKind, Phase};
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::redact::{RedactedUrl, ShownText as Shown};
 
 /// What can be the URL of a request: `&str`, `String`, [`Url`]. A relative one needs a session with a base URL.
 pub trait IntoUrl {
@@ -35,8 +36,13 @@ impl IntoUrl for &str {
         };
         parsed.map_err(|error| {
             let remedy = match error {
-                url::ParseError::RelativeUrlWithoutBase => "; give it a scheme (https://…) or set a base URL",
-                _ => "",
+                url::ParseError::RelativeUrlWithoutBase if is_host_like(self) => {
+                    format!("; write http://{}, or set a base URL", Shown(self))
+                }
+                url::ParseError::RelativeUrlWithoutBase => {
+                    "; give it a scheme (https://…) or set a base URL".to_owned()
+                }
+                _ => format!(", in {:?}", Shown(self)),
             };
             Error::new(ErrorKind::Url, Phase::Prepare, format!("not a URL: {error}{remedy}"))
         })
@@ -55,11 +61,21 @@ impl IntoUrl for &String {
     }
 }
 
+/// Whether a text without a scheme may begin with a host.
+fn is_host_like(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_alphanumeric() || first == '[') && !text.contains(char::is_whitespace)
+}
+
 /// That a request can be sent there.
 pub(crate) fn check_url(url: &Url) -> Result<()> {
     let bad = |message: String| Err(Error::new(ErrorKind::Url, Phase::Prepare, message).with_url(url));
     match url.scheme() {
         "http" | "https" => {}
+        // `localhost:8080/`: what was meant for a host has become the scheme.
+        other if url.path().starts_with(|first: char| first.is_ascii_digit()) => {
+            let meant = RedactedUrl::new(url);
+            return bad(format!("the scheme {other:?} is not supported; for a host of that name write http://{meant}"));
+        }
         other => return bad(format!("the scheme {other:?} is not supported; use http or https")),
     }
     if url.host_str().is_none_or(str::is_empty) {

@@ -130,6 +130,19 @@ pub enum Event<'a> {
         /// Why.
         reason: RetryReason,
     },
+    /// An attempt came to nothing, and another follows after a wait: in [`crate::Session::execute_retrying`] and in a
+    /// [`crate::Download`]. Told to those who watch this request alone, who see all of its attempts; a session's trace is
+    /// asked anew for each.
+    Backoff {
+        /// Which attempt it was, from 1.
+        attempt: u32,
+        /// The status, where one came.
+        status: Option<StatusCode>,
+        /// What went wrong, where no response came.
+        error: Option<&'a Error>,
+        /// How long until the next.
+        wait: Duration,
+    },
     /// The last byte of the body has come. A body that nobody reads to its end never gets here.
     End {
         /// Where the time went.

@@ -20,6 +20,15 @@ pub(crate) struct OwnTrace {
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+impl OwnTrace {
+    /// Tells those who watch this request alone.
+    pub(crate) fn tell_of(request: &Request, event: &Event<'_>) {
+        for watcher in request.own.hooks.iter().flat_map(|hooks| &hooks.trace.watchers) {
+            watcher.on_event(event);
+        }
+    }
+}
+
 impl Tracer {
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for watcher in &self.watchers {

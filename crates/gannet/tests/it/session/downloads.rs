@@ -317,6 +317,53 @@ async fn item_33_a_name_of_the_servers_stays_in_its_folder_and_replaces_nothing(
 }
 
 #[tokio::test]
+async fn a_download_that_is_dropped_leaves_its_part_only_if_a_later_one_can_go_on_with_it() {
+    for (fields, left) in [(TAG, vec!["f.part", "f.part.json"]), ("", vec![])] {
+        let folder = Folder::new();
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}content-length: 11\r\n\r\nhello");
+        let server = serve([Script::new().expect_head().send(head).hang()]).await;
+        tokio::select! {
+            saved = Session::default().download(server.url("/a"), folder.path("f")).send() => panic!("{saved:?}"),
+            () = until(|| folder.read("f.part").as_deref() == Some("hello")) => {}
+        }
+        assert_eq!(folder.names(), left, "{fields}");
+    }
+    let folder = Folder::new();
+    let error = Session::default().download("http://127.0.0.1:1/", folder.path("no/f")).send().await.unwrap_err();
+    assert!(error.message().contains(&format!("there is no folder {}", folder.path("no").display())), "{error}");
+}
+
+/// Whoever watches a request sees its attempts, and why and how long it waits between them.
+#[tokio::test]
+async fn the_waits_between_attempts_are_told() {
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    let watch = move |event: &gannet::trace::Event<'_>| {
+        if let gannet::trace::Event::Backoff { attempt, status, error, wait } = event {
+            let kind = error.map(|error| error.kind());
+            seen.lock().unwrap().push((*attempt, status.map(|status| status.as_u16()), kind, *wait));
+        }
+    };
+    let session = Session::default();
+    let server = serve([status("503 Busy", ""), whole("", BODY, 5), whole("", BODY, 11)]).await;
+    let folder = Folder::new();
+    let request = session.get(server.url("/a")).trace(watch.clone()).build().unwrap();
+    let download = Download::new(&session, request, SaveAs::File(folder.path("f"))).options(at_once(3));
+    in_time(download.send()).await.unwrap();
+    let server = serve([status("503 Busy", ""), Script::new().expect_head().close(), answers(OK)]).await;
+    let request = session.get(server.url("/a")).trace(watch).build().unwrap();
+    in_time(session.execute_retrying(request, &at_once(3).retry)).await.unwrap();
+    let told = |attempt, status, kind| (attempt, status, kind, Duration::ZERO);
+    let wanted = [
+        told(1, Some(503), None),
+        told(2, None, Some(ErrorKind::Body)),
+        told(1, Some(503), None),
+        told(2, None, Some(ErrorKind::Connection)),
+    ];
+    assert_eq!(*steps.lock().unwrap(), wanted);
+}
+
+#[tokio::test]
 async fn a_torn_piece_of_a_file_is_nothing_to_go_on_with() {
     let folder = Folder::new();
     let head =

@@ -205,6 +205,31 @@ async fn item_19_line_breaks_and_nul_cannot_reach_the_wire() {
     assert!(!text(&server.received()[0]).to_ascii_lowercase().contains("\r\nx-evil"));
 }
 
+#[tokio::test]
+async fn what_lacks_a_scheme_is_told_how_to_be_written() {
+    let session = Session::default();
+    for (url, said) in [
+        ("127.0.0.1:8080/ip", "write http://127.0.0.1:8080/ip"),
+        ("example.com/a?token=s3cret", "write http://example.com/a?token=***"),
+        ("localhost:8080/ip", "write http://localhost:8080/ip"),
+        ("/ip", "give it a scheme"),
+        ("ftp://a.test/", "use http or https"),
+        ("http://exa mple/", "in \"http://exa mple/\""),
+        ("http://me:s3cret@exa mple/", "***@exa mple/"),
+    ] {
+        let error = session.get(url).send().await.unwrap_err().to_string();
+        assert!(error.contains(said) && !error.contains("s3cret"), "{url}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_credentials_are_the_ones_that_are_sent() {
+    let (origin, session) = (origin().await, Session::default());
+    let request = session.get(origin.url("/headers")).header("authorization", "Own 1").basic_auth("me", None);
+    let seen = json(request.bearer_auth("tok").send().await).await;
+    assert_eq!(seen["headers"]["Authorization"], "Bearer tok");
+}
+
 /// Whatever can be printed by `{:?}` on the way of a request.
 #[tokio::test]
 async fn item_32_debug_shows_neither_passwords_nor_tokens_nor_cookies() {
