@@ -38,6 +38,18 @@ impl Clock {
         }
     }
 
+    /// Bytes have come. Who always finds some at hand never waits, and is held to `total` all the same.
+    ///
+    /// # Errors
+    /// `total` has passed.
+    pub(crate) fn on_received(&mut self, phase: Phase) -> Result<(), Error> {
+        self.moved = Instant::now();
+        match self.total {
+            Some((at, limit)) if self.moved >= at => Err(Error::timeout(ErrorKind::TimeoutTotal, phase, limit)),
+            _ => Ok(()),
+        }
+    }
+
     /// The caller itself did not want to read for so long: restarts `read`, and moves `total` on if asked to.
     pub(crate) fn excuse(&mut self, waited: Duration, move_total: bool) {
         self.moved = Instant::now();

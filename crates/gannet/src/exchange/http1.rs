@@ -218,7 +218,9 @@ impl Http1 {
                     return Poll::Ready(self.on_eof(phase));
                 }
                 self.end += count;
-                self.clock.moved = Instant::now();
+                if let Err(error) = self.clock.on_received(phase) {
+                    return Poll::Ready(Err(Failed { error, unanswered: false }));
+                }
                 if !self.answered {
                     self.answered = true;
                     self.watch.on_first_byte(self.clock.moved);

@@ -203,7 +203,7 @@ impl Http2 {
                 Poll::Ready(Some(Ok(piece))) => {
                     // Whoever asked has room for it: more may come in its place.
                     let _ = body.flow_control().release_capacity(piece.len());
-                    self.moved();
+                    self.clock.on_received(Phase::Body).map_err(|error| Failed { error, unanswered: false })?;
                     if piece.is_empty() {
                         continue;
                     }

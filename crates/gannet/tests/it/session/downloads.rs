@@ -340,7 +340,7 @@ async fn the_waits_between_attempts_are_told() {
     let seen = steps.clone();
     let watch = move |event: &gannet::trace::Event<'_>| {
         if let gannet::trace::Event::Backoff { attempt, status, error, wait } = event {
-            let kind = error.map(|error| error.kind());
+            let kind = error.map(gannet::Error::kind);
             seen.lock().unwrap().push((*attempt, status.map(|status| status.as_u16()), kind, *wait));
         }
     };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gannet::{ErrorKind, Phase, Session};
+use gannet::{ErrorKind, HttpVersion, Phase, Session};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
@@ -142,6 +142,33 @@ async fn a_slow_answer_that_keeps_moving_is_not_cut_by_read_but_by_total() {
     let slow = async { session.get(&url).timeout(SHORT).send().await?.bytes().await };
     let error = in_time(slow).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimeoutTotal, "{error:?}");
+}
+
+/// Who always finds something at hand never waits for a timer.
+#[tokio::test]
+async fn total_bounds_a_body_that_never_has_to_be_waited_for() {
+    let origin = origin().await;
+    for version in [HttpVersion::Http1, HttpVersion::Http2PriorKnowledge] {
+        let session = session(|options| options.http.version = version);
+        let url = origin.url("/bytes/50000000");
+        let mut response = session.get(url).timeout(Duration::from_secs(60)).send().await.unwrap();
+        // The kernel makes room for a fast reader.
+        for _ in 0..300 {
+            response.chunk().await.unwrap().unwrap();
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        let mut late = 0;
+        let error = loop {
+            match response.chunk().await {
+                Ok(piece) => late += piece.expect("the body is not whole").len(),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimeoutTotal, "{error:?}");
+        assert!(late <= 128 << 10, "{late} bytes came late by {version:?}");
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
