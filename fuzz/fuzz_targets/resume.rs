@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     let partial = Partial { length, validator, total };
     let status = STATUSES[usize::from(status % 8)];
     match decide(Some(&partial), status, &headers) {
-        Step::Append { total: whole } => {
+        Step::Append { total: whole, end } => {
             let range = range.expect("a part says where it stands");
             assert_eq!((status, range.part.map(|(first, _)| first)), (206, Some(length)));
             assert!(range.total.or(total) == Some(whole) && total.is_none_or(|total| total == whole) && whole > length);

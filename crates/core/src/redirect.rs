@@ -133,16 +133,26 @@ fn resolve(base: &Url, location: &[u8]) -> Result<Url, RedirectError> {
     let text = match std::str::from_utf8(location) {
         Ok(text) => text.to_owned(),
         // Neither ASCII nor UTF-8: the bytes go back to the server as they came, percent-encoded.
-        Err(_) => location.iter().fold(String::new(), |text, &byte| match byte {
-            0x80.. => format!("{text}%{byte:02X}"),
-            _ => text + &char::from(byte).to_string(),
-        }),
+        Err(_) => {
+            let mut text = String::with_capacity(3 * location.len());
+            for &byte in location {
+                match byte {
+                    0x80.. => text.extend(['%', hex(byte >> 4), hex(byte & 15)]),
+                    _ => text.push(char::from(byte)),
+                }
+            }
+            text
+        }
     };
     let mut url = base.join(&text).map_err(|reason| RedirectError::InvalidLocation { reason: reason.to_string() })?;
     if url.fragment().is_none() {
         url.set_fragment(base.fragment());
     }
     Ok(url)
+}
+
+fn hex(digit: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(digit)])
 }
 
 fn keep_own_userinfo(from: &Url, to: &mut Url, cross_origin: bool) -> Result<(), RedirectError> {

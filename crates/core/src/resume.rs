@@ -81,6 +81,8 @@ pub enum Step {
     Append {
         /// How long the whole will be.
         total: u64,
+        /// Where the body ends in it, exclusive: more than that is none of it.
+        end: u64,
     },
     /// The body is the whole: begin anew with it.
     StartOver,
@@ -99,14 +101,14 @@ pub fn decide(partial: Option<&Partial>, status: u16, headers: &Headers) -> Step
         (_, 200..=299) if status != 206 => Step::StartOver,
         (Some(partial), 206) => {
             let range = headers.get_bytes("content-range").and_then(ContentRange::parse);
-            let total = range.and_then(|range| {
+            let rest = range.and_then(|range| {
                 let (first, last) = range.part?;
                 let total = range.total.or(partial.total)?;
                 // One that does not tell the length must still lie within the one that is known.
                 let is_rest = first == partial.length && last < total && agree(partial.total, range.total);
-                (is_rest && !partial.validator.is_contradicted_by(headers)).then_some(total)
+                (is_rest && !partial.validator.is_contradicted_by(headers)).then_some((total, last + 1))
             });
-            total.map_or(Step::AskAgain, |total| Step::Append { total })
+            rest.map_or(Step::AskAgain, |(total, end)| Step::Append { total, end })
         }
         (Some(partial), 416) => {
             let range = headers.get_bytes("content-range").and_then(ContentRange::parse);

@@ -46,8 +46,6 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Response {
     response: crate::Response,
-    /// Of the piece that a reader has taken some of.
-    rest: Bytes,
     runtime: Arc<Background>,
 }
 
@@ -262,7 +260,7 @@ impl Iterator for Outcomes {
 
 impl Response {
     fn of(response: crate::Response, runtime: Arc<Background>) -> Self {
-        Response { response, rest: Bytes::new(), runtime }
+        Response { response, runtime }
     }
 
     /// The response of the async door, for what has no method here; its futures are for [`Session::block_on`].
@@ -354,14 +352,14 @@ impl Response {
 
     /// As [`crate::Response::events`], each waited for.
     pub fn events(self) -> impl Iterator<Item = Result<Event>> {
-        let Response { response, runtime, .. } = self;
+        let Response { response, runtime } = self;
         let mut events = response.events();
         std::iter::from_fn(move || runtime.wait(events.next_event()))
     }
 
     /// As [`crate::Response::lines`], each waited for.
     pub fn lines(self) -> impl Iterator<Item = Result<String>> {
-        let Response { response, runtime, .. } = self;
+        let Response { response, runtime } = self;
         let mut lines = response.lines();
         std::iter::from_fn(move || runtime.wait(lines.next_line()))
     }
@@ -371,24 +369,20 @@ impl Response {
     /// # Errors
     /// As there.
     pub fn chunk(&mut self) -> Result<Option<Bytes>> {
-        match std::mem::take(&mut self.rest) {
-            rest if rest.is_empty() => self.runtime.wait(self.response.chunk()),
-            rest => Ok(Some(rest)),
-        }
+        self.runtime.wait(self.response.chunk())
     }
 }
 
 impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() && !buffer.is_empty() {
-            let kind = |error: &Error| if error.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
-            match self.chunk().map_err(|error| io::Error::new(kind(&error), error))? {
-                Some(piece) => self.rest = piece,
-                None => return Ok(0),
-            }
+        if buffer.is_empty() {
+            return Ok(0);
         }
-        let piece = self.rest.split_to(buffer.len().min(self.rest.len()));
+        let kind = |error: &Error| if error.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+        let Some(mut rest) = self.chunk().map_err(|error| io::Error::new(kind(&error), error))? else { return Ok(0) };
+        let piece = rest.split_to(buffer.len().min(rest.len()));
         buffer[..piece.len()].copy_from_slice(&piece);
+        self.response.take_back(rest);
         Ok(piece.len())
     }
 }

@@ -32,6 +32,7 @@ use crate::timings::Timings;
 pub(crate) use self::body::{ResponseBody, too_large};
 pub use self::fields::Link;
 pub use self::parts::{Multipart, ReceivedPart};
+pub(crate) use self::reading::read_before;
 pub use self::streams::{Chunks, Events, ResponseLines};
 
 /// A response whose head has come.

@@ -185,7 +185,9 @@ impl Sending<'_> {
     }
 
     fn may_resend(&self, error: &Error, refusals: u32) -> bool {
-        error.is_unprocessed() && self.request.body.is_available() && refusals < MOST_REFUSALS
+        let body = &self.request.body;
+        // What a pipe has given is gone, though it could be opened again.
+        error.is_unprocessed() && (body.is_replayable() || body.is_unspent()) && refusals < MOST_REFUSALS
     }
 
     fn start(&mut self, lease: Lease) -> Result<Exchange, Failed> {
@@ -207,7 +209,8 @@ impl Sending<'_> {
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
         let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
         let reader = ResponseReader::new(kind, limits);
-        Ok(Exchange::Http1(Http1::new(lease, upload, reader, clock, watch)))
+        let exchange = Http1::new(lease, upload, reader, clock, watch);
+        Ok(Exchange::Http1(exchange.closing(self.asks_to_close())))
     }
 
     /// How long the body waits for the server to ask for it, where that was wanted.

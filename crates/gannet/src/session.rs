@@ -299,7 +299,8 @@ impl Deref for Inner {
 
 impl Inner {
     pub(crate) fn jar(&self) -> MutexGuard<'_, Jar> {
-        self.jar.lock().expect("invariant: nothing panics under the jar's lock")
+        // Callers hold it too: one that panics leaves a jar that is whole, cookie by cookie.
+        self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Nothing is left half done under this lock.

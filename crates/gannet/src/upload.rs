@@ -37,6 +37,8 @@ pub(crate) struct Upload {
     sent: u64,
     /// Those of them that are the body's.
     body_sent: u64,
+    /// The source had nothing to give when it was last asked, and all before is written.
+    starved: bool,
     state: State,
 }
 
@@ -89,6 +91,7 @@ impl Upload {
             head,
             sent: 0,
             body_sent: 0,
+            starved: false,
             state: held.map_or(State::Sending, State::Held),
         }
     }
@@ -142,6 +145,11 @@ impl Upload {
         self.sent
     }
 
+    /// Whether the body's source has nothing to give now: it is we who are waited for.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved
+    }
+
     /// Bytes of the body that are with the kernel, without the framing of chunks.
     pub(crate) fn body_sent(&self) -> u64 {
         self.body_sent
@@ -172,7 +180,9 @@ impl Upload {
                 let _ = Pin::new(&mut *stream).poll_flush(cx)?;
                 return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
             }
-            match self.poll_next(cx) {
+            let next = self.poll_next(cx);
+            self.starved = next.is_pending();
+            match next {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => {
                     // What was written is told at once: the flush may wait long for a socket that takes no more.
@@ -186,8 +196,11 @@ impl Upload {
                     return Poll::Ready(Ok(Sent::All));
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(body_error(error))),
-                Poll::Pending if progress => return Poll::Ready(Ok(Sent::Some)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // TLS keeps back what the socket did not take, and the server may wait for it.
+                    let _ = Pin::new(&mut *stream).poll_flush(cx)?;
+                    return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
+                }
             }
         }
     }

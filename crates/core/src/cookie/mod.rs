@@ -40,7 +40,7 @@ pub const MAX_HEADER: usize = 8190;
 /// Cookies, kept by site.
 ///
 /// Filled beyond [`MAX_PER_SITE`] or [`MAX_ALL`], it drops expired cookies first, within a site then those
-/// without Secure, and among equals the least recently used.
+/// without Secure, and among equals the least recently used: of all sites a twentieth at once.
 #[derive(Clone, Default)]
 pub struct Jar {
     sites: HashMap<Box<str>, Vec<Cookie>>,
@@ -303,9 +303,13 @@ impl Jar {
             }
         }
         if self.len > MAX_ALL {
-            let eldest = self.sites.iter().flat_map(|(site, kept)| kept.iter().map(move |c| (c.used, site))).min();
-            if let Some((used, site)) = eldest.map(|(used, site)| (used, site.clone())) {
-                self.take_out(&site, |cookie| cookie.used == used);
+            // Several at once: looking at all of them for each new one would be dear.
+            let mut uses: Vec<u64> = self.sites.values().flatten().map(|cookie| cookie.used).collect();
+            let (_, last, _) = uses.select_nth_unstable(MAX_ALL / 20);
+            let last = *last;
+            let sites: Vec<Box<str>> = self.sites.keys().cloned().collect();
+            for site in sites {
+                self.take_out(&site, |cookie| cookie.used <= last);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A body read from anything that can be read, on a thread of its own: what blocks must not hold the requests that
 //! run beside it.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,14 +22,40 @@ impl Body {
     /// without in chunks. It is read on a thread of its own, at most 256 KiB ahead; a read that blocks for ever keeps
     /// that thread after the request is gone.
     pub fn reader(reader: impl Read + Send + 'static, length: Option<u64>) -> Self {
-        let (sender, pieces) = mpsc::channel(AHEAD);
-        let failed = sender.clone();
-        let begun = std::thread::Builder::new().name("gannet-body".to_owned()).spawn(move || pump(reader, &sender));
-        if let Err(error) = begun {
-            // There is room for it: nothing was sent yet.
-            let _ = failed.try_send(Err(error));
+        Body::stream(pieces(reader), length)
+    }
+}
+
+/// What the reader gives, read on a thread of its own.
+pub(super) fn pieces(reader: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let (sender, pieces) = mpsc::channel(AHEAD);
+    let failed = sender.clone();
+    let begun = std::thread::Builder::new().name("gannet-body".to_owned()).spawn(move || pump(reader, &sender));
+    if let Err(error) = begun {
+        // There is room for it: nothing was sent yet.
+        let _ = failed.try_send(Err(error));
+    }
+    Pieces(pieces)
+}
+
+/// Something by a name that is no regular file: opened when it is first read, which may wait as every read may.
+pub(super) struct Pipe {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Pipe {
+    pub(super) fn at(path: &Path) -> Self {
+        Pipe { path: path.to_owned(), file: None }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.read(buffer),
+            None => self.file.insert(File::open(&self.path)?).read(buffer),
         }
-        Body::stream(Pieces(pieces), length)
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Take};
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use super::reader::{self, Pipe};
 use super::{BodyStream, Kind};
 use crate::multipart::Segment;
 
@@ -23,8 +25,16 @@ pub(crate) struct Source {
 enum From {
     Done,
     Bytes(Bytes),
-    Segments { segments: Arc<[Segment]>, next: usize, file: Option<Take<File>> },
+    Segments { segments: Arc<[Segment]>, next: usize, file: Option<Opened> },
     Stream(BodyStream),
+}
+
+/// A file of the segments that is being read.
+enum Opened {
+    /// As many bytes as were announced: fewer is an error, more are left.
+    File(Take<File>),
+    /// What may block is read aside.
+    Pipe(BodyStream),
 }
 
 impl Source {
@@ -77,7 +87,7 @@ impl Source {
                 out.extend_from_slice(&piece);
                 !piece.is_empty()
             }
-            From::Segments { segments, next, file } => read_segment(segments, next, file, out)?,
+            From::Segments { segments, next, file } => ready!(poll_segment(cx, segments, next, file, out))?,
             From::Stream(pieces) => match ready!(pieces.as_mut().poll_next(cx)).transpose()? {
                 Some(piece) => {
                     out.extend_from_slice(&piece);
@@ -111,42 +121,63 @@ fn invalid(message: &'static str) -> io::Error {
 
 /// Appends the next piece of the segments; false at their end. Files are read where we are: a page-cache read of
 /// 64 KiB is shorter than handing it to another thread.
-fn read_segment(
+fn poll_segment(
+    cx: &mut Context<'_>,
     segments: &[Segment],
     next: &mut usize,
-    file: &mut Option<Take<File>>,
+    file: &mut Option<Opened>,
     out: &mut Vec<u8>,
-) -> io::Result<bool> {
+) -> Poll<io::Result<bool>> {
     while let Some(segment) = segments.get(*next) {
         match segment {
             Segment::Bytes(bytes) => {
                 out.extend_from_slice(bytes);
                 *next += 1;
-                return Ok(true);
+                return Poll::Ready(Ok(true));
             }
             Segment::File { path, length } => {
-                let file_error = |error: io::Error| {
-                    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
-                };
                 let open = match file {
                     Some(open) => open,
-                    None => {
-                        let opened = File::open(path).map_err(file_error)?;
-                        // As many bytes as were announced: fewer is an error, more are left.
-                        file.insert(opened.take(length.unwrap_or(u64::MAX)))
-                    }
+                    None => file.insert(Opened::new(path, *length).map_err(|error| file_error(path, &error))?),
                 };
-                let read = open.by_ref().take(PIECE as u64).read_to_end(out).map_err(file_error)?;
-                if read > 0 {
-                    return Ok(true);
-                }
-                if length.is_some() && open.limit() > 0 {
-                    return Err(file_error(io::Error::other("the file became shorter")));
+                if ready!(open.poll(cx, out)).map_err(|error| file_error(path, &error))? {
+                    return Poll::Ready(Ok(true));
                 }
                 *file = None;
                 *next += 1;
             }
         }
     }
-    Ok(false)
+    Poll::Ready(Ok(false))
+}
+
+fn file_error(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
+}
+
+impl Opened {
+    fn new(path: &Path, length: Option<u64>) -> io::Result<Self> {
+        Ok(match length {
+            Some(length) => Opened::File(File::open(path)?.take(length)),
+            None => Opened::Pipe(Box::pin(reader::pieces(Pipe::at(path)))),
+        })
+    }
+
+    /// Appends the next piece; false at the end.
+    fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<io::Result<bool>> {
+        match self {
+            Opened::File(file) => {
+                let read = file.by_ref().take(PIECE as u64).read_to_end(out)?;
+                if read == 0 && file.limit() > 0 {
+                    return Poll::Ready(Err(io::Error::other("the file became shorter")));
+                }
+                Poll::Ready(Ok(read > 0))
+            }
+            Opened::Pipe(pieces) => {
+                let piece = ready!(pieces.as_mut().poll_next(cx)).transpose()?;
+                out.extend_from_slice(piece.as_deref().unwrap_or_default());
+                Poll::Ready(Ok(piece.is_some()))
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! address in the URL, a redirect. What was looked up before and judged then would not count: a name may be answered
 //! otherwise the next time.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use gannet_core::address::{AddressClass, Network};
@@ -61,9 +62,24 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// Whether this machine has the address: only then can a socket be bound to it. Nothing is sent.
+/// Whether this machine has the address: only then can a socket be bound to it, unless the machine lets sockets be bound
+/// to any; then it is what would be sent from to reach it. Nothing is sent.
 fn is_own(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+    UdpSocket::bind((ip, 0)).is_ok() && (!binds_any(ip) || sends_from(ip).is_ok_and(|from| from == ip))
+}
+
+/// As machines that take over others' addresses are set up.
+fn binds_any(ip: IpAddr) -> bool {
+    let family = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
+    let setting = std::fs::read(format!("/proc/sys/net/{family}/ip_nonlocal_bind"));
+    setting.is_ok_and(|text| text.trim_ascii() != b"0")
+}
+
+fn sends_from(ip: IpAddr) -> io::Result<IpAddr> {
+    let any = if ip.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((ip, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -96,5 +112,8 @@ mod tests {
         assert_eq!(guard(true, &["93.184.216.34/32"]).judge_on(own, |_| true), Ok(()));
         assert!(is_own(IpAddr::from([127, 0, 0, 1])));
         assert!(!is_own(IpAddr::from([192, 0, 2, 1])));
+        // Where sockets may be bound to any address, that says nothing.
+        assert_eq!(sends_from(IpAddr::from([127, 0, 0, 1])).unwrap(), IpAddr::from([127, 0, 0, 1]));
+        assert_ne!(sends_from(IpAddr::from([192, 0, 2, 1])).ok(), Some(IpAddr::from([192, 0, 2, 1])));
     }
 }

@@ -1,14 +1,16 @@
 //! A connection's bytes: over TCP or a Unix socket, plain or inside TLS, which may itself run inside TLS where a
 //! proxy is spoken to that way.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::unconstrained;
 use tokio_rustls::client::TlsStream;
 
 pub(crate) enum Stream {
@@ -23,7 +25,9 @@ impl Stream {
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut byte = [0u8; 1];
         let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(self).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+        // A task that has used its turn up would be told to wait, whatever is there.
+        let look = poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, &mut ReadBuf::new(&mut byte)));
+        pin!(unconstrained(look)).poll(&mut cx).is_pending()
     }
 
     /// As [`Stream::is_quiet`], but asks the kernel: for requests that must not be sent twice, which cannot be

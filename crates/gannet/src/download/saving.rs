@@ -16,7 +16,7 @@ use super::{Download, DownloadOptions, SaveAs, Saved};
 use crate::error::{Error, Result};
 use crate::progress::{OnProgress, Progress};
 use crate::request::{Request, set_missing};
-use crate::response::{Response, too_large};
+use crate::response::{Response, read_before, too_large};
 use crate::retrying::{outcome_of_error, outcome_of_head};
 use crate::session::Session;
 use crate::trace::{Event, OwnTrace};
@@ -53,6 +53,9 @@ impl Response {
     /// # Errors
     /// As [`Response::bytes`]; kind `request` for a path that is taken or cannot be written.
     pub async fn save_to(&mut self, path: impl AsRef<Path>, options: &DownloadOptions) -> Result<u64> {
+        if self.body.begun {
+            return Err(self.told(read_before()));
+        }
         let asked = self.history().first().map_or(self.url(), |first| &first.url);
         let fresh = DownloadOptions { resume: false, ..options.clone() };
         let mut part = Part::open(path.as_ref(), &fresh, key_of(asked))?;
@@ -156,7 +159,7 @@ impl Saving {
         // What is decoded on the way has no place in what was not.
         let is_coded = response.headers().contains("content-encoding");
         match step {
-            Step::Append { total } if !is_coded => {
+            Step::Append { total, end } if !is_coded => {
                 // The bound is the file's, not that of each answer.
                 if let Some(max) = max.filter(|max| total > *max) {
                     return Err(response.told(too_large(max)).into());
@@ -165,13 +168,13 @@ impl Saving {
                 self.resumed_at = part.length;
                 let before = part.length;
                 copy(&mut response, part, self.on_progress.as_ref()).await?;
-                if part.length > before && part.length < total {
+                if part.length > before && part.length <= end && part.length < total {
                     return Ok(Came::Some);
                 }
-                if part.length != total {
+                if part.length != total || part.length > end {
                     let length = part.length;
                     part.forget();
-                    let message = format!("{total} bytes were announced, and with the rest there are {length}");
+                    let message = format!("{end} bytes were announced, and with the rest there are {length}");
                     return Err(Error::new(ErrorKind::Body, Phase::Body, message).with_url(response.url()).into());
                 }
             }

@@ -36,13 +36,21 @@ pub(crate) struct Http1 {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
+    /// The request said that the connection is closed behind it.
+    closes: bool,
     pub(crate) watch: Watch,
 }
 
 impl Http1 {
     pub(crate) fn new(lease: Lease, upload: Upload, reader: ResponseReader, clock: Clock, watch: Watch) -> Self {
         let buffer = ReadBuffer::default();
-        Http1 { lease, upload, reader, buffer, start: 0, end: 0, clock, broken: None, answered: false, watch }
+        let (start, end, broken, answered, closes) = (0, 0, None, false, false);
+        Http1 { lease, upload, reader, buffer, start, end, clock, broken, answered, closes, watch }
+    }
+
+    /// No other request may follow on the connection: this one told the server to close it (RFC 9112 §9.6).
+    pub(crate) fn closing(self, closes: bool) -> Self {
+        Http1 { closes, ..self }
     }
 
     /// The response's head.
@@ -147,7 +155,10 @@ impl Http1 {
     /// request. What was marked on the way is handed out.
     pub(crate) fn finish(mut self) -> Marks {
         let marks = self.watch.finish(self.clock.moved);
-        let reusable = self.reader.may_reuse(self.end - self.start) && self.upload.is_done() && self.broken.is_none();
+        let reusable = self.reader.may_reuse(self.end - self.start)
+            && self.upload.is_done()
+            && self.broken.is_none()
+            && !self.closes;
         self.give_buffer();
         if reusable {
             self.lease.put_back();
@@ -276,7 +287,9 @@ impl Http1 {
                 return Poll::Ready(Ok(()));
             }
         }
-        let error = ready!(self.clock.poll(&mut conn.alarm, cx, phase));
+        // While our own body has nothing to give, the server is not the one that is waited for.
+        let read = self.clock.read.filter(|_| !self.upload.is_starved());
+        let error = ready!((Clock { read, ..self.clock }).poll(&mut conn.alarm, cx, phase));
         Poll::Ready(Err(Failed { error, unanswered: false }))
     }
 

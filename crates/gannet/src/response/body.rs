@@ -36,8 +36,10 @@ pub(crate) struct ResponseBody {
     /// at the status; or met behind bytes that went first.
     refused: Option<Error>,
     failed: bool,
+    /// The rest of a piece that was handed on, and handed back.
+    returned: Option<Box<Bytes>>,
     /// The caller has begun to take it in pieces.
-    pub(super) begun: bool,
+    pub(crate) begun: bool,
     /// Bytes that have come, as the wire had them.
     pub(super) came: u64,
     /// Of the exchange that is over; while it runs it has its own.
@@ -81,6 +83,7 @@ impl ResponseBody {
             trailers: None,
             refused,
             failed: false,
+            returned: None,
             begun: false,
         };
         if exchange.is_done() {
@@ -118,6 +121,7 @@ impl ResponseBody {
             trailers: None,
             refused: None,
             failed: false,
+            returned: None,
             begun: false,
             came: 0,
             marks: Marks::default(),
@@ -170,7 +174,16 @@ impl ResponseBody {
         }
     }
 
+    /// Takes back what the caller has no room for; it comes first of what is still to be handed on.
+    pub(super) fn take_back(&mut self, rest: Bytes) {
+        self.returned = (!rest.is_empty()).then(|| Box::new(rest));
+    }
+
     pub(super) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
+        if let Some(rest) = self.returned.take() {
+            out.extend_from_slice(&rest);
+            return Poll::Ready(Ok(true));
+        }
         let before = out.len();
         let result = ready!(self.poll_wire(cx, out));
         let result = result.and_then(|more| {

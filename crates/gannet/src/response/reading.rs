@@ -165,6 +165,11 @@ impl Response {
         Poll::Ready(Ok(more.then(|| Bytes::from(out))))
     }
 
+    /// The rest of the piece that was handed on last comes once more.
+    pub(crate) fn take_back(&mut self, rest: Bytes) {
+        self.body.take_back(rest);
+    }
+
     /// The whole body, if it is here already and needs nothing done.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         self.body.take_whole()
@@ -194,7 +199,7 @@ impl Response {
     }
 }
 
-fn read_before() -> Error {
+pub(crate) fn read_before() -> Error {
     let message = "the body was read already, at least in part: it can be read once";
     Error::new(ErrorKind::Body, Phase::Body, message)
 }

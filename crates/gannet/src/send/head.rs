@@ -35,6 +35,16 @@ impl Sending<'_> {
         }
     }
 
+    /// Whether the request tells the server to close the connection behind it.
+    pub(super) fn asks_to_close(&self) -> bool {
+        let says = |value: &[u8]| {
+            value.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
+        };
+        let said = |headers: &Headers| headers.get_all("connection").any(says);
+        let own = &self.request.headers;
+        said(own) || (!self.defaults_merged && !own.contains("connection") && said(&self.session.defaults))
+    }
+
     pub(super) fn write_head(&self, out: &mut Vec<u8>, body: RequestBody) -> Result<()> {
         let url = &self.request.url;
         let (headers, block) = self.fields()?;

@@ -41,6 +41,16 @@ async fn a_cookie_does_not_go_to_another_host_and_a_jar_can_be_turned_off() {
 }
 
 #[tokio::test]
+async fn a_caller_that_panics_over_the_jar_takes_nobody_along() {
+    let (origin, session) = (origin().await, Session::default());
+    let careless = session.clone();
+    let url = origin.url("/").parse().unwrap();
+    let panicked = tokio::spawn(async move { careless.cookies().set(&url, "bad;name", "v").unwrap() });
+    assert!(panicked.await.unwrap_err().is_panic());
+    assert_eq!(session.get(origin.url("/get")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn item_10_a_host_field_of_ones_own_does_not_choose_the_cookies() {
     let origin = origin().await;
     for (http2, session) in super::transfers::both() {

@@ -364,6 +364,33 @@ async fn the_waits_between_attempts_are_told() {
 }
 
 #[tokio::test]
+async fn the_rest_of_a_body_is_not_saved_as_the_whole() {
+    let (origin, folder) = (origin().await, Folder::new());
+    let options = DownloadOptions::default();
+    let mut response = Session::default().get(origin.url("/bytes/400000")).send().await.unwrap();
+    response.chunk().await.unwrap().unwrap();
+    for _ in 0..2 {
+        let error = response.save_to(folder.path("f"), &options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Body, "{error}");
+    }
+    let mut response = Session::default().get(origin.url("/bytes/4")).send().await.unwrap();
+    assert_eq!(response.save_to(folder.path("g"), &options).await.unwrap(), 4);
+    assert_eq!(response.save_to(folder.path("h"), &options).await.unwrap_err().kind(), ErrorKind::Body);
+    assert_eq!(folder.names(), ["g"]);
+}
+
+#[tokio::test]
+async fn a_rest_that_is_longer_than_its_range_is_not_taken() {
+    let folder = Folder::new();
+    let head = format!("HTTP/1.1 206 Partial Content\r\n{TAG}content-range: bytes 5-7/11\r\ncontent-length: 6\r\n\r\n");
+    let long = Script::new().expect_head().send(format!("{head} world")).close();
+    let server = serve([whole(TAG, BODY, 5), long]).await;
+    broken(&folder, &server).await;
+    let error = in_time(Session::default().download(server.url("/a"), folder.path("f")).send()).await.unwrap_err();
+    assert_eq!((error.kind(), folder.read("f")), (ErrorKind::Body, None), "{error}");
+}
+
+#[tokio::test]
 async fn a_torn_piece_of_a_file_is_nothing_to_go_on_with() {
     let folder = Folder::new();
     let head =

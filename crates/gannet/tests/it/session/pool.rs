@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use gannet::{ConnectionLimits, ErrorKind, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Barrier, Notify};
 
 use super::*;
@@ -214,6 +215,65 @@ async fn item_16_unsolicited_data_before_a_connection_is_handed_on_is_no_answer(
         tokio::task::yield_now().await;
         let answer = in_time(second).await.unwrap().text().await.unwrap();
         assert_eq!((answer.as_str(), server.connections()), ("ok", 2), "{method}");
+    }
+}
+
+/// A task that has used up its turn is told to wait by every socket, whatever is there.
+#[tokio::test]
+async fn item_16_unsolicited_data_is_no_answer_for_a_task_that_sends_very_much_at_once() {
+    const MANY: usize = 400;
+    let go = Arc::new(Barrier::new(MANY + 1));
+    let forged = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let all = Arc::new(tokio::sync::Semaphore::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (meet, told) = (go.clone(), all.clone());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (meet, told) = (meet.clone(), told.clone());
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                while matches!(stream.read(&mut head).await, Ok(1..)) {
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                    if number < MANY {
+                        meet.wait().await;
+                        stream.write_all(forged.as_bytes()).await.unwrap();
+                        told.add_permits(1);
+                    }
+                }
+            });
+        }
+    });
+    let session = session(|options| options.connections.max = 2 * MANY);
+    let get = || async { session.get(&url).send().await.unwrap().status().as_u16() };
+    let first = join_all((0..MANY).map(|_| get()));
+    assert_eq!(first.await, [200; MANY]);
+    go.wait().await;
+    let _ = all.acquire_many(MANY as u32).await.unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(join_all((0..MANY).map(|_| get())).await, [200; MANY]);
+}
+
+/// RFC 9112 §9.6: who has said it is the last one sends no other.
+#[tokio::test]
+async fn a_connection_that_a_request_asked_to_be_closed_carries_no_other() {
+    for by_session in [false, true] {
+        let server = serve([answers(OK)]).await;
+        let session = session(|options| {
+            if by_session {
+                options.headers.append("Connection", "keep-alive, Close").unwrap();
+            }
+        });
+        for _ in 0..2 {
+            let request = session.get(server.url("/"));
+            let request = if by_session { request } else { request.header("connection", "close") };
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+            assert_eq!(session.pool_stats(), pool(0, 0, 0));
+        }
+        assert_eq!(server.connections(), 2);
+        let open = session.get(server.url("/")).header("connection", "keep-alive").send().await.unwrap();
+        assert_eq!((open.text().await.unwrap().as_str(), session.pool_stats().idle), ("ok", 1));
     }
 }
 

@@ -10,6 +10,54 @@ use super::*;
 
 const LARGE: usize = 20_000_000;
 
+/// It is the caller's own stream that is waited for, and not the server.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_slowly_is_not_cut_by_read_but_by_total() {
+    let pieces = || {
+        stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            (sent < 3).then(|| (Ok::<_, io::Error>(Bytes::from_static(b"piece")), sent + 1))
+        })
+    };
+    let script = || Script::new().expect_head().expect_body(35).send(OK).hang();
+    let server = serve([script(), script()]).await;
+    let session = session(|options| options.timeouts.read = Some(Duration::from_secs(20)));
+    let post = || session.post(server.url("/")).body(Body::stream(pieces(), None));
+    assert_eq!(post().send().await.unwrap().text().await.unwrap(), "ok");
+    let session = Session::default();
+    let post = session.post(server.url("/")).body(Body::stream(pieces(), None));
+    let error = post.timeout(Duration::from_secs(120)).send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimeoutTotal, "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_by_its_name_holds_up_nothing_but_its_own_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (origin, session) = (origin().await, Session::default());
+    let url = origin.url("/anything");
+    let plain = session.post(&url).body(Body::file(&pipe).unwrap());
+    let form = session.post(&url).multipart(gannet::Form::new().file("f", &pipe));
+    for request in [plain, form] {
+        // Nobody writes yet, and others go on.
+        let mut sending = Box::pin(request.send());
+        assert!(poll_once(&mut sending).await.is_none());
+        assert_eq!(in_time(session.get(origin.url("/get")).send()).await.unwrap().status(), 200);
+        let to = pipe.clone();
+        let writer = tokio::task::spawn_blocking(move || std::fs::write(to, "through the pipe").unwrap());
+        let seen = json(in_time(sending).await).await;
+        writer.await.unwrap();
+        let files = seen["files"].to_string();
+        assert!(seen["data"] == "through the pipe" || files.contains("through the pipe"), "{seen}");
+    }
+    let late = session.post(&url).body(Body::file(&pipe).unwrap()).timeout(Duration::from_millis(50));
+    assert_eq!(in_time(late.send()).await.unwrap_err().kind(), ErrorKind::TimeoutTotal);
+    // Its thread ends with a writer.
+    drop(std::fs::OpenOptions::new().write(true).open(&pipe));
+}
+
 #[tokio::test]
 async fn an_early_refusal_of_a_large_upload_is_delivered() {
     let refusal = "HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmuch";
