@@ -94,6 +94,20 @@ fn every_option_of_the_command_exists() {
 }
 
 #[test]
+fn no_two_runs_write_to_the_same_file() {
+    let mut seen = BTreeSet::new();
+    for Chapter { name, text, .. } in chapters() {
+        for line in blocks(&text, "sh").iter().flat_map(|block| block.lines()) {
+            let Some((_, rest)) = line.split_once(" -o ").filter(|_| line.starts_with("gannet ")) else { continue };
+            let file = rest.split_whitespace().next().unwrap_or_default();
+            // A run over another input would refuse it, one over the same would find nothing left to do.
+            assert!(seen.insert(file.to_owned()), "{name}: an earlier command writes to {file}, too: {line}");
+        }
+    }
+    assert!(seen.len() > 10, "{seen:?}");
+}
+
+#[test]
 fn the_index_names_every_chapter() {
     let index = read(&root().join("docs/guide/README.md"));
     for Chapter { name, .. } in chapters() {
