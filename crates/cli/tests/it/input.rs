@@ -105,6 +105,19 @@ fn a_csv_file_fills_a_template_percent_encoded() {
 }
 
 #[test]
+fn a_template_by_which_all_rows_ask_the_same_is_refused_before_anything_is_sent() {
+    let origin = Origin::start_blocking().unwrap();
+    let place = Place::new();
+    let csv = place.file("users.csv", "id,name\n1,Ada\n2,Grace\n");
+    let fetch = |url: &str, more: &[&str]| gannet([&["fetch", &csv, "--url", &origin.url(url)], more].concat());
+    fetch("/items/1", &[]).assert_code(2).assert_says("names no column of the rows");
+    fetch("/items/{id", &[]).assert_code(2).assert_says("\"{id\" at character ");
+    assert_eq!(origin.stats().requests, 0);
+    let rows = fetch("/post", &["--json", r#"{"id":{id}}"#]).assert_code(0).rows();
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
 fn stdin_is_an_input_and_its_format_can_be_said() {
     let origin = Origin::start_blocking().unwrap();
     let ran = with_stdin(["fetch", "-"], &format!("{}\n", origin.url("/items/1"))).assert_code(0);

@@ -1,6 +1,9 @@
 //! What every row gets unless it says otherwise, made ready once: templates read, JSON tried, fixed parts encoded.
 //! Puts each row's request together from its own parts and these.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -34,7 +37,8 @@ pub struct RequestDefaults {
     /// The body, for rows without one.
     pub body: BodyTemplate,
     /// The template of every row's URL. Values are percent-encoded, but for a placeholder at the very start where
-    /// there is no base URL: it holds the scheme and host. Without it rows have a URL of their own.
+    /// there is no base URL: it holds the scheme and host. It, or one of the others, has to name something of the
+    /// row, and `{{` is a brace that begins no name. Without it rows have a URL of their own.
     pub url: Option<String>,
     /// The session's timeouts: what a row with a `timeout` (its `total`) has for the others.
     pub timeouts: Timeouts,
@@ -112,14 +116,20 @@ enum Content {
 
 impl Plan {
     /// # Errors
-    /// Kind `input` for a template that cannot become JSON.
+    /// Kind `input` for a template that cannot become JSON, and for one of a URL with a brace that is not closed, or
+    /// by which all rows would ask the same.
     pub(super) fn new(defaults: &RequestDefaults, base: Option<Url>) -> Result<Self> {
         let mut names = Names::new();
-        let kind = Kind::Url { has_base: base.is_some() };
-        let url = defaults.url.as_deref().map(|url| Template::parse(url.trim(), kind, &mut names));
+        let url = defaults.url.as_deref().map(|url| Template::url(url.trim(), base.is_some(), &mut names));
+        let url = url.transpose().map_err(|why| unreadable(format!("the URL template: {why}")))?;
         let query = pairs(&defaults.query, &mut names);
         let (headers, filled_headers) = headers(&defaults.headers, &mut names)?;
         let body = content(&defaults.body, &mut names)?;
+        // One URL for rows that differ in their bodies, headers or queries is as good as any.
+        if url.is_some() && names.used().next().is_none() {
+            let message = "the URL template names no column of the rows: every row would ask the same URL";
+            return Err(unreadable(message));
+        }
         let (method, timeouts) = (defaults.method.clone(), defaults.timeouts.clone());
         let RequestDefaults { compress, expect_continue: expect, own_proxies, .. } = *defaults;
         let transfer = Transfer::wish(compress, expect).map(Box::new);

@@ -1,6 +1,6 @@
 //! Text with `{name}` in it, filled from a row. A name begins with a letter or `_` and goes on with letters,
 //! digits, `_`, `-`, `.` and blanks; other braces are text, so that JSON can be written as it is. `{{name}}` is the
-//! text `{name}`; in a URL any `{{` and `}}` are single braces.
+//! text `{name}`; in a URL any `{{` and `}}` are single braces, and a brace that is not closed is an error.
 //!
 //! How a value goes in depends on where it stands. In a URL it is percent-encoded, all but RFC 3986's unreserved
 //! characters, and may not empty a path segment or make it `.` or `..`. In JSON, inside quotes it is escaped; bare
@@ -110,6 +110,23 @@ enum Style {
 }
 
 impl Template {
+    /// A URL.
+    ///
+    /// # Errors
+    /// Shows a brace that is not closed: a placeholder was meant, and every row would ask for it literally.
+    pub(super) fn url(text: &str, has_base: bool, names: &mut Names) -> Result<Self, String> {
+        let kind = Kind::Url { has_base };
+        match unclosed(text, kind) {
+            None => Ok(Template::parse(text, kind, names)),
+            Some(at) => {
+                // No further: the query may hold a secret.
+                let shown = text[at..].split_inclusive(['/', '?', '&', '=', '#']).next().unwrap_or_default();
+                let place = text[..at].chars().count() + 1;
+                Err(format!("{shown:?} at character {place} has no closing brace; {{{{ stands for a brace itself"))
+            }
+        }
+    }
+
     pub(super) fn parse(text: &str, kind: Kind, names: &mut Names) -> Self {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -227,6 +244,28 @@ fn name_of(text: &str) -> Option<&str> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
     let is_name = (first.is_alphabetic() || first == '_') && !name.ends_with(' ') && name.chars().all(fits);
     is_name.then_some(name)
+}
+
+/// Where a brace is that no other one closes, the first of them.
+fn unclosed(text: &str, kind: Kind) -> Option<usize> {
+    let (mut open, mut at) = (Vec::new(), 0);
+    while let Some(found) = text[at..].find(['{', '}']) {
+        at += found;
+        let rest = &text[at..];
+        let placeholder = rest.strip_prefix('{').and_then(name_of).map(|name| name.len() + 2);
+        at += match placeholder.or_else(|| escape(rest, kind).map(|(taken, _)| taken)) {
+            Some(taken) => taken,
+            None if rest.starts_with('{') => {
+                open.push(at);
+                1
+            }
+            None => {
+                open.pop();
+                1
+            }
+        };
+    }
+    open.first().copied()
 }
 
 /// A doubled brace: how long it is, and what it stands for.

@@ -66,6 +66,34 @@ fn only_names_are_placeholders() {
 }
 
 #[test]
+fn a_brace_in_a_url_that_is_not_closed_is_shown() {
+    let url = |text| Template::url(text, false, &mut Names::new()).map(|_| ());
+    for (text, shown) in [
+        ("http://h/items/{id", "\"{id\" at character 16 has"),
+        ("http://h/é/{id/x?token=sesame", "\"{id/\" at character 12 has"),
+        ("http://h/{id?token=sesame", "\"{id?\" at"),
+        ("http://h/{a/{b}", "\"{a/\" at character 10 has"),
+        ("http://h/{{{id", "\"{id\" at character 12 has"),
+        // Two that close are one that is shown, and no longer the JSON that was meant.
+        (r#"http://h/?q={"a":{"b":1}}"#, "at character 13 has"),
+    ] {
+        let error = url(text).unwrap_err();
+        assert!(error.contains(shown) && error.contains("{{ stands for") && !error.contains("sesame"), "{error}");
+    }
+    for text in [
+        "http://h/{id}",
+        "http://h/{{id",
+        "http://h/{{id}}/{x}",
+        "http://h/{1}",
+        "http://h/{a{b}c}",
+        "http://h/id}",
+        "{{",
+    ] {
+        assert_eq!(url(text), Ok(()), "{text}");
+    }
+}
+
+#[test]
 fn json_values_are_escaped_in_quotes_and_typed_outside() {
     let template = r#"{"name":"<{v}>","v":{v},"deep":{"v":[{v}]}}"#;
     for (text, in_quotes, bare) in [
