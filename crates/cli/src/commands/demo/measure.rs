@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Context;
+use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{Options, blocking};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,11 @@ fn is_ok(session: &blocking::Session, url: &str) -> bool {
 fn concurrently(urls: Vec<String>) -> anyhow::Result<(usize, Option<u64>)> {
     let runtime = runtime().context("cannot start the runtime")?;
     let session = gannet::Session::new(Options::default())?;
-    let outcomes = runtime.block_on(session.fetch_all(urls).per_host(URLS).outcomes());
+    // As the threads do it: all of them from the start. By default what the host bears is found out first.
+    let mut options = BulkOptions { polite: PolitenessOptions::off(), ..BulkOptions::default() };
+    options.limits.concurrency = URLS;
+    options.limits.per_host = Some(URLS);
+    let outcomes = runtime.block_on(session.fetch_all(urls).options(options).outcomes());
     Ok((outcomes.iter().filter(|outcome| outcome.is_ok()).count(), of_process("Threads:")))
 }
 
