@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::stats::Flight;
 use crate::wire::{Cut, Ending};
@@ -35,9 +35,12 @@ enum Content {
     Done,
 }
 
+/// A beat for the pieces. One that comes late is no reason for the next to be late: the whole takes what it should.
 struct Pace {
+    first: Duration,
     interval: Duration,
-    sleep: Pin<Box<Sleep>>,
+    /// From the first time the body is asked for.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Body {
@@ -51,12 +54,22 @@ impl Body {
         Body::of(Content::Pieces { pieces: Box::new(pieces), left: len, pace: None })
     }
 
-    /// Waits this long before every piece after the first. No effect on other bodies.
-    pub(crate) fn paced(mut self, interval: Duration) -> Body {
+    /// The first piece at once, each of the others this long after the one before. No effect on other bodies.
+    pub(crate) fn paced(self, interval: Duration) -> Body {
+        self.at_pace(Duration::ZERO, interval)
+    }
+
+    /// So many pieces, evenly: the last one is due at the end of this time. No effect on other bodies.
+    pub(crate) fn spread(self, pieces: u32, over: Duration) -> Body {
+        let interval = over / pieces.max(1);
+        self.at_pace(interval, interval)
+    }
+
+    fn at_pace(mut self, first: Duration, interval: Duration) -> Body {
         if let Content::Pieces { pace, .. } = &mut self.content
             && !interval.is_zero()
         {
-            *pace = Some(Pace { interval, sleep: Box::pin(tokio::time::sleep(Duration::ZERO)) });
+            *pace = Some(Pace { first, interval, sleep: None });
         }
         self
     }
@@ -105,8 +118,10 @@ impl hyper::body::Body for Body {
             }
             Content::Pieces { pieces, left, pace } => {
                 if let Some(pace) = pace {
-                    std::task::ready!(pace.sleep.as_mut().poll(cx));
-                    pace.sleep.as_mut().reset(Instant::now() + pace.interval);
+                    let sleep = pace.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(pace.first)));
+                    std::task::ready!(sleep.as_mut().poll(cx));
+                    let next = sleep.deadline() + pace.interval;
+                    sleep.as_mut().reset(next);
                 }
                 let Some(piece) = pieces.next() else {
                     body.finish();

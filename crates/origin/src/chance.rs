@@ -1,23 +1,27 @@
 //! Chance that is a pure function of its inputs: which attempt fails, and the
 //! bytes of `/bytes/{n}`. Not for secrets. Called by the faults and streams.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 /// The bytes that `/bytes/{len}?seed={seed}` sends, for a test to compare with.
 pub fn payload(seed: u64, len: usize) -> Vec<u8> {
     let mut all = Vec::with_capacity(len);
-    for piece in pieces(seed, len as u64) {
+    for piece in pieces(seed, 0..len as u64) {
         all.extend_from_slice(&piece);
     }
     all
 }
 
-/// The same bytes in pieces of at most 16 KiB, made as they are asked for.
-pub(crate) fn pieces(seed: u64, len: u64) -> impl Iterator<Item = Bytes> + Send + 'static {
-    let mut left = len;
-    let mut state = mix(seed);
+/// These of the same bytes in pieces of at most 16 KiB, made as they are asked for.
+pub(crate) fn pieces(seed: u64, range: Range<u64>) -> impl Iterator<Item = Bytes> + Send + 'static {
+    // Words are made whole: what stands before the first byte in its word is cut off.
+    let mut before = range.start % WORD;
+    let mut left = range.end - range.start + before;
+    let mut state = mix(seed).wrapping_add(GOLDEN.wrapping_mul(range.start / WORD));
     std::iter::from_fn(move || {
-        if left == 0 {
+        if left == before {
             return None;
         }
         let size = left.min(PIECE);
@@ -28,7 +32,7 @@ pub(crate) fn pieces(seed: u64, len: u64) -> impl Iterator<Item = Bytes> + Send 
             piece.extend_from_slice(&mix(state).to_le_bytes());
         }
         piece.truncate(size as usize);
-        Some(Bytes::from(piece))
+        Some(Bytes::from(piece).split_off(std::mem::take(&mut before) as usize))
     })
 }
 
@@ -60,4 +64,5 @@ pub(crate) fn mix(seed: u64) -> u64 {
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A multiple of eight, so that a piece ends where a word ends.
-const PIECE: u64 = 16 * 1024;
+pub(crate) const PIECE: u64 = 16 * 1024;
+const WORD: u64 = 8;

@@ -34,6 +34,7 @@ pub mod names;
 mod origin;
 mod pages;
 mod proxy;
+mod range;
 mod redirect;
 mod route;
 mod runner;

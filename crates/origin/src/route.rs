@@ -99,7 +99,7 @@ const ROWS: &[Row] = &[
     ("/status/{code}", ANY, pages::status, "that status with no body; ?retry_after=1 adds the header"),
     ("/response-headers", "GET, POST", pages::response_headers, "the query's pairs as response headers"),
     ("/delay/{seconds}", ANY, echo::delay, "as /anything after a wait of at most 60 s"),
-    ("/bytes/{n}", GET, streams::bytes, "n bytes made from ?seed=0; &chunked=1 leaves the length out"),
+    ("/bytes/{n}", GET, streams::bytes, "n bytes made from ?seed=0, or a Range of them; &duration= in all, &chunked=1 leaves the length out"),
     ("/stream/{n}", GET, streams::lines, "n lines of JSON, chunked; ?interval=0.1 waits between them"),
     ("/drip", GET, streams::drip, "?numbytes=10 over ?duration=2 seconds, &code=200, &delay=0 before"),
     ("/redirect/{n}", ANY, redirect::count, "n redirects, then /get; ?absolute=1, ?status_code=302"),
