@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use gannet::bulk::{BulkOptions, Outcome};
+use gannet::bulk::{BulkOptions, Outcome, PolitenessOptions};
 use gannet::{Options, Session};
 use gannet_origin::Origin;
 
@@ -38,6 +38,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // Ten, the one of the burst, and one for what the way here squeezed together.
         assert!(figures.per_second.max <= 12);
     }
+
+    // What a host bears is found out while it is asked, beginning with few. Here all that is allowed starts at once.
+    origin.reset_stats();
+    let mut options = BulkOptions { polite: PolitenessOptions::off(), ..BulkOptions::default() };
+    options.limits.per_host = Some(30);
+    let slow = (0..60).map(|n| origin.url_at(n % 2, &format!("/items/{n}?delay=0.3")));
+    let started = Instant::now();
+    let outcomes = session.fetch_all(slow).options(options).await;
+    println!("60 requests of 0.3 s, 30 to each host, took {:.1?}", started.elapsed());
+    assert!(outcomes.iter().all(Outcome::is_ok));
+    // All of them but for what a busy machine delays.
+    assert!(origin.stats().hosts.values().all(|figures| figures.max_in_flight > 20));
 
     // Another matter: how many sockets are open, idle ones included. Requests above it wait their turn.
     origin.reset_stats();

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{Options, Session, blocking};
 use gannet_origin::Origin;
 
@@ -47,7 +48,9 @@ fn concurrently(urls: &[String]) -> gannet::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("invariant: there is room for a runtime").block_on(async {
         let session = Session::new(Options::default())?;
-        Ok(session.fetch_all(urls).await.iter().filter(|outcome| outcome.is_ok()).count())
+        // All of them from the start, as the threads have it.
+        let options = BulkOptions { polite: PolitenessOptions::off(), ..BulkOptions::default() };
+        Ok(session.fetch_all(urls).options(options).await.iter().filter(|outcome| outcome.is_ok()).count())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gannet::bulk::BulkOptions;
+use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{Options, Timeouts};
 
 const fn seconds(count: u64) -> Duration {
@@ -26,6 +26,7 @@ fn a_bulk_run_has_the_defaults_of_chapters_5_to_8() {
     let options = BulkOptions::default();
     assert_eq!((options.limits.concurrency, options.limits.per_host), (256, Some(32)));
     assert_eq!(options.limits.rate, None);
+    assert!(options.polite.adaptive && !PolitenessOptions::off().adaptive);
     assert_eq!((options.total, options.deadline), (Some(seconds(300)), None));
     assert_eq!(options.retry.attempts, 3);
     assert_eq!(options.retry.statuses.to_string(), "408,429,500,502,503,504");
