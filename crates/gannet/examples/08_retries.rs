@@ -37,6 +37,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("POST: {} attempt, with a key {}", outcomes[0].attempts, outcomes[1].attempts);
     assert_eq!((outcomes[0].attempts, outcomes[1].attempts), (1, 6));
 
+    // One request, by the same rules.
+    let request = session.get("/flaky?p=0.5&single").build()?;
+    let response = session.execute_retrying(request, &options.retry).await?;
+    assert!(response.ok());
+
     // A server that says when to come back is obeyed, and by all rows of that host. This one takes ten requests
     // at once and then ten a second; whoever comes too early it counts.
     let started = Instant::now();

@@ -36,6 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert!(outcomes.iter().all(Outcome::is_ok));
     assert!(origin.stats().max_in_flight >= 10);
 
+    // One by one as they finish.
+    let mut known = 0;
+    let urls = (0..30).map(|n| format!("/items/{n}"));
+    for outcome in session.outcomes(session.as_ref().fetch_iter(urls)) {
+        known += u64::from(outcome.is_ok());
+    }
+    assert_eq!(known, 30);
+
     // Threads share one session, and with it connections and cookies.
     let lengths: Vec<usize> = thread::scope(|scope| {
         let fetch = |n: u32| session.get(format!("/users/{n}")).send()?.error_for_status()?.text();
