@@ -1,10 +1,13 @@
 //! Bodies on their way out while answers are on their way in.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
 use gannet::{Body, ErrorKind, Phase, Session};
+use gannet_origin::Identity;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -28,6 +31,29 @@ async fn a_body_that_comes_slowly_is_not_cut_by_read_but_by_total() {
     let post = session.post(server.url("/")).body(Body::stream(pieces(), None));
     let error = post.timeout(Duration::from_secs(120)).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimeoutTotal, "{error}");
+}
+
+/// TLS takes more than the socket does, and the server may wait for the rest of a piece before the next one comes.
+#[tokio::test]
+async fn all_of_a_piece_leaves_while_the_next_one_is_waited_for() {
+    let identity = Identity::for_names(&["127.0.0.1"]).unwrap();
+    let all = Arc::new(Notify::new());
+    let script = Script::new().expect_head().expect_body(LARGE).signal(&all).send(OK).hang();
+    let server = ScriptedServer::start_tls([script], &identity).await.unwrap();
+    let session = session(|options| options.tls.extra_roots = vec![identity.ca_pem().to_owned()]);
+    let pieces = stream::unfold(0, move |sent| {
+        let all = all.clone();
+        async move {
+            if sent == 0 {
+                return Some((Ok(Bytes::from(vec![b'x'; LARGE])), 1));
+            }
+            all.notified().await;
+            None
+        }
+    });
+    let url = server.url("/").replace("http://", "https://");
+    let sent = session.post(url).body(Body::stream(pieces, Some(LARGE as u64))).send();
+    assert_eq!(in_time(sent).await.unwrap().text().await.unwrap(), "ok");
 }
 
 #[cfg(unix)]
