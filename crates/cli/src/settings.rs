@@ -7,7 +7,8 @@ use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{
-    ErrorKind, Headers, HttpVersion, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts,
+    ErrorKind, Headers, HttpVersion, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session,
+    SessionBuilder, Timeouts,
 };
 
 use crate::args::values::{self, TimeLimit};
@@ -62,23 +63,32 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// A session with these options, whose names are looked up as the network's say.
+/// A session to be with these options, whose names are looked up as the network's say.
+///
+/// # Errors
+/// Usage: the machine's configuration of lookups cannot be read.
+pub(crate) fn builder(options: Options, network: &NetworkArgs) -> anyhow::Result<SessionBuilder> {
+    let (builder, resolver) = (Session::builder(options), connect::resolver(&network.connect)?);
+    Ok(match resolver {
+        Some(resolver) => builder.resolver(resolver),
+        None => builder,
+    })
+}
+
+/// The session.
 ///
 /// # Errors
 /// Usage: an option that cannot be used as it stands.
-pub(crate) fn open(options: Options, network: &NetworkArgs) -> anyhow::Result<Session> {
-    let resolver = connect::resolver(&network.connect)?;
-    let builder = Session::builder(options);
-    let session = match resolver {
-        Some(resolver) => builder.resolver(resolver).build(),
-        None => builder.build(),
-    };
-    session.map_err(|error| match error.kind() {
+pub(crate) fn open(builder: SessionBuilder) -> anyhow::Result<Session> {
+    builder.build().map_err(|error| match error.kind() {
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
         ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),
     })
 }
+
+/// The content type of forms, and of what `-d` sends, as curl has it.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// How a bulk run is done.
 pub(crate) fn bulk(args: &FetchArgs) -> BulkOptions {

@@ -13,11 +13,17 @@ use crate::args::values::CookieArg;
 use crate::exit::usage;
 use crate::tell;
 
-/// The fields that say who asks: `-b name=value`, `-u` unless the server has to ask first, `--oauth2-bearer`.
+/// The fields that say who asks: `-b name=value`, `-u` unless the server has to ask first, `--oauth2-bearer`. An
+/// Authorization that is there is the one that is sent; cookies go into one field with those that are there.
 pub(crate) fn fields(headers: &mut Headers, args: &WhoArgs) -> anyhow::Result<()> {
-    let cookies: Vec<&str> = args.cookies.iter().filter_map(CookieArg::data).collect();
+    let cookies: Vec<&[u8]> = args.cookies.iter().filter_map(CookieArg::data).map(str::as_bytes).collect();
     if !cookies.is_empty() {
-        headers.append_secret("cookie", cookies.join("; "))?;
+        let all = headers.get_all("cookie").chain(cookies).collect::<Vec<_>>().join(&b"; "[..]);
+        headers.remove("cookie");
+        headers.append_secret("cookie", all)?;
+    }
+    if headers.contains("authorization") {
+        return Ok(());
     }
     if let Some((name, password)) = args.user.as_ref().filter(|_| scheme(args) == AuthScheme::Basic) {
         headers.append_secret("authorization", gannet::basic_auth(name, password))?;

@@ -24,6 +24,13 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
+    /// Put what -d, --data-raw and --form say behind the URL, as its query, and ask with GET
+    #[arg(
+        short = 'G', long, help_heading = "Request",
+        conflicts_with_all = ["json", "upload_file", "parts", "form_string", "compress", "expect100_timeout"]
+    )]
+    pub(crate) get: bool,
+
     /// Ask for these bytes alone, as in 0-99, 500- or -500 for the last ones; a server may send all of it
     #[arg(
         short, long, value_name = "RANGE", value_parser = values::range, allow_hyphen_values = true,
@@ -47,7 +54,7 @@ pub(crate) struct GetArgs {
     /// Ask for the head alone, by HEAD, and write it
     #[arg(
         short = 'I', long, help_heading = "Output",
-        conflicts_with_all = ["method", "json", "form", "data", "upload_file", "parts", "form_string"]
+        conflicts_with_all = ["method", "json", "form", "data", "data_raw", "upload_file", "parts", "form_string"]
     )]
     pub(crate) head: bool,
 
@@ -95,21 +102,21 @@ pub(crate) struct GetArgs {
 #[command(next_help_heading = "Upload")]
 pub(crate) struct UploadArgs {
     /// Send this file, - for stdin, with PUT unless -X says otherwise; behind a URL that ends with / goes its name
-    #[arg(short = 'T', long, value_name = "FILE", conflicts_with_all = ["json", "form", "data", "parts", "form_string"])]
+    #[arg(short = 'T', long, value_name = "FILE", conflicts_with_all = ["json", "form", "data", "data_raw", "parts", "form_string"])]
     pub(crate) upload_file: Option<PathBuf>,
 
     /// A part of a multipart/form-data body: name=text, name=@FILE for a file, name=<FILE for a text from a file; each
     /// may end with ;type=TYPE, and that of a file with ;filename=NAME
     #[arg(
         short = 'F', long = "multipart", value_name = "NAME=CONTENT", value_parser = part::part,
-        conflicts_with_all = ["json", "form", "data"]
+        conflicts_with_all = ["json", "form", "data", "data_raw"]
     )]
     pub(crate) parts: Vec<PartArg>,
 
     /// A text of a multipart/form-data body as it stands, whatever it begins with; behind those of -F
     #[arg(
         long, value_name = "NAME=TEXT", value_parser = values::pair,
-        conflicts_with_all = ["json", "form", "data"]
+        conflicts_with_all = ["json", "form", "data", "data_raw"]
     )]
     pub(crate) form_string: Vec<(String, String)>,
 }
@@ -210,7 +217,7 @@ impl SaveArgs {
 const EXAMPLES: &str = "\
 Examples:
   gannet get -i https://example.com/
-  gannet get -o /dev/null -w '%{http_code} in %{time_total} s\n' https://example.com/
+  gannet get -o /dev/null -w '%{http_code} in %{time_total} s\\n' https://example.com/
   gannet get --query page=2 -H 'Accept: application/json' https://api.example.com/users
   gannet get --json '{\"name\":\"Ada\"}' -H @token.txt https://api.example.com/users
   gannet get --digest -n -b cookies.txt -c cookies.txt https://example.com/private

@@ -17,8 +17,8 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long, alias = "request", value_name = "METHOD", value_parser = values::method)]
     pub(crate) method: Option<gannet::Method>,
 
-    /// A header field, 'Name: value'; 'Name;' has no value, 'Accept:', 'Accept-Encoding:' and 'User-Agent:' leave
-    /// theirs out; or @FILE, one field a line, kept out of the process list and never shown
+    /// A header field, 'Name: value'; 'Name;' has no value, 'Accept:', 'Accept-Encoding:', 'Content-Type:' and
+    /// 'User-Agent:' leave theirs out; or @FILE, one field a line, kept out of the process list and never shown
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = values::header)]
     pub(crate) headers: Vec<HeaderArg>,
 
@@ -35,16 +35,24 @@ pub(crate) struct RequestArgs {
     pub(crate) query: Vec<(String, String)>,
 
     /// A JSON body, or @FILE, @- for stdin
-    #[arg(long, value_name = "JSON", value_parser = values::text, conflicts_with_all = ["form", "data"])]
+    #[arg(long, value_name = "JSON", value_parser = values::text, conflicts_with_all = ["form", "data", "data_raw"])]
     pub(crate) json: Option<TextArg>,
 
     /// A field of a form body (application/x-www-form-urlencoded)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair, conflicts_with = "data")]
+    #[arg(
+        long, alias = "data-urlencode", value_name = "NAME=VALUE", value_parser = values::pair,
+        conflicts_with_all = ["data", "data_raw"]
+    )]
     pub(crate) form: Vec<(String, String)>,
 
-    /// A body as it is, or @FILE, @- for stdin; give its Content-Type with -H. Several are joined by &
-    #[arg(short, long, value_name = "TEXT", value_parser = values::text)]
+    /// A body as it is, or @FILE, @- for stdin; its Content-Type is application/x-www-form-urlencoded unless -H says
+    /// otherwise. Several are joined by &
+    #[arg(short, long, aliases = ["data-binary", "data-ascii"], value_name = "TEXT", value_parser = values::text)]
     pub(crate) data: Vec<TextArg>,
+
+    /// The same, and an @ is no more than that; behind what -d says
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) data_raw: Vec<String>,
 
     /// Compress the body on its way: gzip, deflate, br or zstd; the server has to understand it
     #[arg(long, value_name = "CODING")]
@@ -67,10 +75,26 @@ impl RequestArgs {
         texts.filter(|(_, text)| **text == TextArg::Stdin).map(|(name, _)| name)
     }
 
-    /// The body of `-d`: the bytes of all of them, if there are any.
+    /// The body of `-d` and `--data-raw`: the bytes of all of them, if there are any.
     pub(crate) fn data(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        let texts: Vec<_> = self.data.iter().map(|text| text.read_bytes("--data")).collect::<Result<_, _>>()?;
-        Ok((!texts.is_empty()).then(|| texts.join(&b'&')))
+        let mut texts: Vec<_> = self.data.iter().map(|text| text.read_bytes("--data")).collect::<Result<_, _>>()?;
+        texts.extend(self.data_raw.iter().map(|text| text.clone().into_bytes()));
+        Ok(self.has_data().then(|| texts.join(&b'&')))
+    }
+
+    /// Whether there is a body of `-d` or `--data-raw`.
+    pub(crate) fn has_data(&self) -> bool {
+        !self.data.is_empty() || !self.data_raw.is_empty()
+    }
+
+    /// Whether `-H 'Name:'` leaves out the field of this name.
+    pub(crate) fn leaves_out(&self, name: &str) -> bool {
+        values::leaves_out(&self.headers, name)
+    }
+
+    /// How long the body waits to be asked for.
+    pub(crate) fn expect(&self) -> Option<Duration> {
+        self.expect100_timeout.filter(|_| !self.leaves_out("expect"))
     }
 }
 

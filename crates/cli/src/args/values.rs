@@ -137,8 +137,16 @@ pub(crate) fn header(text: &str) -> Result<HeaderArg, String> {
     }
 }
 
-/// What is sent by itself and can be left out.
-const LEFT_OUT: [&str; 3] = ["Accept", "Accept-Encoding", "User-Agent"];
+/// What is sent by itself and can be left out, and Expect, which curl's users have learnt to leave out.
+const LEFT_OUT: [&str; 5] = ["Accept", "Accept-Encoding", "Content-Type", "Expect", "User-Agent"];
+
+/// Fields that say where a body ends.
+const FRAMING: [&str; 2] = ["Content-Length", "Transfer-Encoding"];
+const FRAMED: &str = "says how the body is framed, and that is gannet's to write: leave it out";
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
 
 fn field(text: &str) -> Result<HeaderArg, String> {
     let without_value = text.trim_end().strip_suffix(';').filter(|name| !name.contains(':')).map(|name| (name, ""));
@@ -148,10 +156,13 @@ fn field(text: &str) -> Result<HeaderArg, String> {
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
     // Refused here, so that no row is sent with half of the headers.
     Headers::new().append(&name, &value).map_err(|error| format!("header {name:?}: {error}"))?;
+    if is_one_of(&FRAMING, &name) {
+        return Err(format!("{name} {FRAMED}"));
+    }
     if !value.is_empty() || without_value.is_some() {
         return Ok(HeaderArg::Field(name, value));
     }
-    if !LEFT_OUT.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+    if !is_one_of(&LEFT_OUT, &name) {
         let known = LEFT_OUT.join(", ");
         return Err(format!(
             "'{name}:' leaves out nothing: that goes for {known}; '{name};' is a field without a value"
@@ -296,16 +307,23 @@ pub(crate) fn headers(args: &[HeaderArg]) -> anyhow::Result<Headers> {
                         continue;
                     }
                     // The line itself is not shown: it is secret.
-                    let at = || usage(format!("-H @{}: line {} is not 'Name: value'", path.display(), number + 1));
-                    match field(line).map_err(|_| at())? {
-                        HeaderArg::Field(name, value) => headers.append_secret(&name, &value)?,
-                        _ => return Err(at()),
+                    let refused = |why: &str| usage(format!("-H @{}: line {} {why}", path.display(), number + 1));
+                    let name = line.split(':').next().unwrap_or_default().trim();
+                    match field(line) {
+                        Ok(HeaderArg::Field(name, value)) => headers.append_secret(&name, &value)?,
+                        Err(_) if is_one_of(&FRAMING, name) => return Err(refused(FRAMED)),
+                        _ => return Err(refused("is not 'Name: value'")),
                     }
                 }
             }
         }
     }
     Ok(headers)
+}
+
+/// Whether the field of this name is not to be sent by itself.
+pub(crate) fn leaves_out(args: &[HeaderArg], name: &str) -> bool {
+    args.iter().any(|arg| matches!(arg, HeaderArg::Without(left) if left.eq_ignore_ascii_case(name)))
 }
 
 /// The names of fields that are not to be sent by themselves.

@@ -45,6 +45,121 @@ fn echo(args: &[&str]) -> Value {
     if args[0] == "fetch" { ran.row()["json"].clone() } else { serde_json::from_slice(&ran.out).unwrap() }
 }
 
+const EMPTY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// The fields of this name that a command line sends, as they are on the wire.
+fn sent(name: &str, args: &[&str]) -> Vec<String> {
+    let server = serve([EMPTY]);
+    gannet([args, &[&server.url("/")]].concat()).assert_code(0);
+    let sent = String::from_utf8(server.received().remove(0)).unwrap();
+    let fields = sent.lines().filter_map(|line| line.split_once(": "));
+    fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+}
+
+#[test]
+fn who_asks_is_told_once_and_by_the_field_that_was_written_out() {
+    for command in ["get", "fetch"] {
+        let given = [command, "-H", "Authorization: Mine x"];
+        for other in [&["-u", "a:b"][..], &["--oauth2-bearer", "token"]] {
+            assert_eq!(sent("authorization", &[&given, other].concat()), ["Mine x"], "{command} {other:?}");
+        }
+        assert_eq!(sent("authorization", &[command, "-u", "a:b"]), ["Basic YTpi"]);
+        let cookies = [command, "-H", "Cookie: a=1", "-b", "b=2", "-b", "c=3"];
+        assert_eq!(sent("cookie", &cookies), ["a=1; b=2; c=3"]);
+    }
+}
+
+#[test]
+fn what_is_sent_as_data_is_a_form_unless_its_type_is_given_or_left_out() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let (place, out) = (Place::new(), "-");
+    for command in ["get", "fetch"] {
+        let of = |args: &[&str]| sent("content-type", &[&[command, "-o", out], args].concat());
+        for data in ["-d", "--data", "--data-raw", "--data-binary", "--data-ascii"] {
+            assert_eq!(of(&[data, "a=1"]), [FORM], "{command} {data}");
+        }
+        assert_eq!(of(&["-d", "a", "-H", "content-type: text/x"]), ["text/x"]);
+        let file = format!("@{}", place.file("fields", "Content-Type: text/y\n"));
+        assert_eq!(of(&["-d", "a", "-H", &file]), ["text/y"]);
+        assert_eq!(of(&["-d", "a", "-H", "Content-Type:"]), [""; 0]);
+        assert_eq!(of(&["--json", "{}"]), ["application/json"]);
+        assert_eq!(of(&["--data-urlencode", "a=b c"]), [FORM]);
+        assert_eq!(of(&["-H", "Content-Type:", "-H", "Expect:"]), [""; 0]);
+    }
+    let file = place.file("f", "text");
+    assert_eq!(sent("content-type", &["get", "-T", &file]), [""; 0]);
+    // Rows say themselves what theirs is.
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/anything");
+    let lines = [r#""json":{}"#, r#""data":"x""#, r#""method":"PUT""#].map(|own| format!(r#"{{"url":"{url}",{own}}}"#));
+    let rows = place.file("rows.jsonl", &lines.join("\n"));
+    let types = |args: &[&str]| {
+        let rows = gannet([&["fetch", "--ordered", &rows], args].concat()).assert_code(0).rows();
+        rows.iter().map(|row| row["json"]["headers"]["Content-Type"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&[]), [json!("application/json"), Value::Null, Value::Null]);
+    let filled = types(&["-d", "n={index}"]);
+    assert_eq!((&filled[0], &filled[2]), (&json!("application/json"), &json!(FORM)));
+}
+
+#[test]
+fn a_command_line_that_a_browser_copied_sends_what_it_says() {
+    let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
+    let url = origin.url("/anything");
+    for command in ["get", "fetch"] {
+        let seen = echo(&[command, &url, "--data-raw", "@not-a-file", "-H", "content-type: text/plain"]);
+        assert_eq!((&seen["method"], &seen["data"]), (&json!("POST"), &json!("@not-a-file")));
+        let seen = echo(&[command, &url, "--data-raw", "c=3", "-d", "a=1", "--data-binary", "b=2"]);
+        assert_eq!(seen["form"], json!({ "a": "1", "b": "2", "c": "3" }));
+        let seen = echo(&[command, &url, "--data-urlencode", "a=b&c"]);
+        assert_eq!(seen["form"], json!({ "a": "b&c" }));
+        gannet([command, &url, "--data-raw", "a", "--json", "{}"]).assert_code(2).assert_says("cannot be used with");
+    }
+    // What a run sent is kept as a digest alone, and it does not go on with other data.
+    let (urls, out) = (place.file("urls.txt", &url), place.name("rows.jsonl"));
+    let run = |data: &str| gannet(["fetch", &urls, "-o", &out, "--data-raw", data]);
+    run("k=sesame").assert_code(0);
+    assert!(!std::fs::read(place.path("rows.jsonl.state")).unwrap().windows(6).any(|bytes| bytes == b"sesame"));
+    run("k=other").assert_code(2).assert_says("--data-raw");
+}
+
+#[test]
+fn data_goes_into_the_query_where_that_is_asked_for() {
+    let origin = Origin::start_blocking().unwrap();
+    let url = origin.url("/anything?a=1");
+    let data = ["-d", "b=2", "--data-raw", "c=@3#x y", "--query", "d=4"];
+    let seen = echo(&[&["get", "-G", &url], &data[..]].concat());
+    assert_eq!((&seen["method"], &seen["data"]), (&json!("GET"), &json!("")));
+    assert_eq!(seen["args"], json!({ "a": "1", "b": "2", "c": "@3#x y", "d": "4" }));
+    assert!(!seen["headers"].as_object().unwrap().contains_key("Content-Type"), "{seen}");
+    let seen = echo(&["get", "--get", &url, "--data-urlencode", "q=x & y", "-X", "DELETE"]);
+    assert_eq!((&seen["method"], &seen["args"]["q"]), (&json!("DELETE"), &json!("x & y")));
+    for args in [&["--json", "{}"][..], &["-T", "-"], &["-F", "a=b"]] {
+        gannet([&["get", "-G", &url], args].concat()).assert_code(2).assert_says("cannot be used with");
+    }
+    gannet(["get", "-G", "-d", "a", "no url"]).assert_code(2).assert_says("not a URL");
+}
+
+#[test]
+fn what_frames_a_body_is_not_the_users_to_write() {
+    let place = Place::new();
+    let file = format!("@{}", place.file("fields", "X-A: b\nContent-Length: 3\n"));
+    for command in ["get", "fetch"] {
+        for field in ["Transfer-Encoding: chunked", "content-length: 3", "Transfer-Encoding:"] {
+            gannet([command, "http://127.0.0.1:9/", "-H", field]).assert_code(2).assert_says("framed");
+        }
+        gannet([command, "http://127.0.0.1:9/", "-H", &file])
+            .assert_code(2)
+            .assert_says("line 2")
+            .assert_says("framed");
+    }
+    for args in [["get", "-F", "a=b"], ["fetch", "--json", "{}"]] {
+        gannet([&args[..], &["-H", "Content-Type:", "http://127.0.0.1:9/"]].concat())
+            .assert_code(2)
+            .assert_says("Content-Type");
+    }
+}
+
 #[test]
 fn curls_names_of_options_are_understood() {
     let origin = Origin::start_blocking().unwrap();

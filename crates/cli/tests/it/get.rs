@@ -154,7 +154,7 @@ fn the_request_is_the_one_asked_for() {
     assert_eq!((&form["method"], &form["form"]["a"], &form["form"]["d"]), (&json!("PUT"), &json!("b c"), &json!("")));
     let place = Place::new();
     let file = place.file("data", "line\n");
-    let data = body(&[&url, "-d", &format!("@{file}"), "--query", "x=ü&"]);
+    let data = body(&[&url, "-d", &format!("@{file}"), "--query", "x=ü&", "-H", "Content-Type: text/plain"]);
     assert_eq!((&data["data"], &data["args"]["x"]), (&json!("line\n"), &json!("ü&")));
     gannet(["get", &origin.url("/basic-auth/me/pw"), "-u", "me:pw"]).assert_code(0);
     let cookies = body(&[&origin.url("/cookies"), "--cookie", "a=1", "--cookie", "b=2"]);

@@ -159,6 +159,8 @@ fn the_request_options_reach_every_row() {
         "me:pw",
         "-d",
         "hello",
+        "-H",
+        "Content-Type: text/plain",
     ];
     let url = origin.url("/anything");
     let ran = gannet([&["fetch", url.as_str()], &args[..]].concat()).assert_code(0);

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::gannet::{Place, Ran, command, gannet, rows_in, with_stdin};
 
+/// What is sent under it is echoed as it is.
+const PLAIN: &str = "Content-Type: text/plain";
+
 const TAG: &str = "etag: \"v1\"\r\n";
 
 fn answer(status: &str, fields: &str, body: &str) -> Script {
@@ -66,7 +69,7 @@ fn a_body_comes_from_stdin_where_that_is_not_taken() {
     let (url, place) = (origin.url("/anything"), Place::new());
     let sent = |args: &[&str], input: &str| with_stdin(args, input).assert_code(0);
     let echo = |ran: &Ran| serde_json::from_slice::<Value>(&ran.out).unwrap();
-    assert_eq!(echo(&sent(&["get", "-d", "@-", &url], "a\nb\n"))["data"], "a\nb\n");
+    assert_eq!(echo(&sent(&["get", "-d", "@-", "-H", PLAIN, &url], "a\nb\n"))["data"], "a\nb\n");
     assert_eq!(echo(&sent(&["get", "--json", "@-", &url], "{\"a\":1}\n"))["json"], json!({ "a": 1 }));
     let bearer = sent(&["get", "--oauth2-bearer", "@-", &origin.url("/bearer")], "sesame\n");
     assert_eq!(echo(&bearer)["token"], "sesame");
@@ -89,12 +92,13 @@ fn a_body_comes_from_stdin_where_that_is_not_taken() {
 fn the_body_of_a_run_is_its_file_to_the_last_byte_and_filled_where_it_is_text() {
     let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
     let file = format!("@{}", place.file("body", "n={index}\r\n\n"));
-    let row = gannet(["fetch", "-d", &file, &origin.url("/anything")]).assert_code(0).row();
+    let row = gannet(["fetch", "-d", &file, "-H", PLAIN, &origin.url("/anything")]).assert_code(0).row();
     assert_eq!(row["json"]["data"], "n=0\r\n\n");
     std::fs::write(place.path("bytes"), b"\xff\n").unwrap();
     let bytes = format!("@{}", place.name("bytes"));
-    let seen = gannet(["fetch", "-d", &bytes, &origin.url("/anything")]).assert_code(0).row()["json"].take();
-    for seen in [seen, json_of(&["-d", &bytes, &origin.url("/anything")])] {
+    let seen =
+        gannet(["fetch", "-d", &bytes, "-H", PLAIN, &origin.url("/anything")]).assert_code(0).row()["json"].take();
+    for seen in [seen, json_of(&["-d", &bytes, "-H", PLAIN, &origin.url("/anything")])] {
         assert_eq!(seen["data"], "data:application/octet-stream;base64,/wo=");
     }
 }
@@ -103,7 +107,7 @@ fn the_body_of_a_run_is_its_file_to_the_last_byte_and_filled_where_it_is_text() 
 fn several_bodies_are_joined_as_curl_has_it() {
     let (origin, place) = (Origin::start_blocking().unwrap(), Place::new());
     let (url, file) = (origin.url("/anything"), format!("@{}", place.file("body", "b=2\n")));
-    let data = ["-d", "a=1", "--data", &file, "-d", "c={index}"];
+    let data = ["-H", PLAIN, "-d", "a=1", "--data", &file, "-d", "c={index}"];
     assert_eq!(json_of(&[&data[..], &[&url]].concat())["data"], "a=1&b=2\n&c={index}");
     let out = place.name("rows.jsonl");
     let run = |data: &[&str]| gannet([&["fetch", &url, "-o", &out], data].concat());
@@ -112,7 +116,7 @@ fn several_bodies_are_joined_as_curl_has_it() {
     run(&data).assert_code(0).assert_says("1 of 1 row is done");
     std::fs::write(place.path("body"), "b=3\n").unwrap();
     run(&data).assert_code(2).assert_says("--data");
-    run(&["-d", "a=1"]).assert_code(2).assert_says("--data");
+    run(&["-H", PLAIN, "-d", "a=1"]).assert_code(2).assert_says("--data");
 }
 
 #[test]

@@ -38,7 +38,12 @@ fn a_header_that_would_split_the_request_is_refused() {
     assert_eq!(header("A;"), Ok(HeaderArg::Field("A".to_owned(), String::new())));
     assert_eq!(header("A: b;"), Ok(HeaderArg::Field("A".to_owned(), "b;".to_owned())));
     assert_eq!(header("accept: "), Ok(HeaderArg::Without("accept".to_owned())));
-    for text in ["A:", "Content-Type: ", "no colon", ";", ":", "a b: c", ": v", "a: b\r\nc: d", "a: b\nc", "@"] {
+    assert_eq!(header("content-type:"), Ok(HeaderArg::Without("content-type".to_owned())));
+    assert_eq!(header("Expect: "), Ok(HeaderArg::Without("Expect".to_owned())));
+    for text in ["content-length: 3", "Transfer-Encoding: chunked", "Transfer-Encoding:", "Content-Length;"] {
+        assert!(header(text).unwrap_err().contains("framed"), "{text}");
+    }
+    for text in ["A:", "no colon", ";", ":", "a b: c", ": v", "a: b\r\nc: d", "a: b\nc", "@"] {
         assert!(header(text).is_err(), "{text:?}");
     }
 }

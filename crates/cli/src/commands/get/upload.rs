@@ -18,7 +18,12 @@ use crate::settings;
 /// Usage: a URL, method, header or body that cannot be sent.
 pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::Result<Request> {
     let asked = &args.request;
-    let (body, content_type) = body(asked)?;
+    let (mut body, mut content_type) = body(asked)?;
+    let mut target = url(&args.url, args.upload.upload_file.as_deref());
+    if args.get {
+        target = queried(target, body.take())?;
+        content_type = None;
+    }
     let upload = args.upload.upload_file.as_deref();
     let form = form(&args.upload)?;
     let method = match &asked.method {
@@ -29,7 +34,11 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
         None => Method::GET,
     };
     let mut headers = settings::headers(asked)?;
-    if let Some(content_type) = content_type.filter(|_| !headers.contains("content-type")) {
+    let left_out = asked.leaves_out("content-type");
+    if left_out && form.is_some() {
+        return Err(usage("-H 'Content-Type:': that of -F says where the parts end, and is sent"));
+    }
+    if let Some(content_type) = content_type.filter(|_| !left_out && !headers.contains("content-type")) {
         headers.append("content-type", content_type)?;
     }
     if let Some(range) = args.range.as_ref().filter(|_| !headers.contains("range")) {
@@ -39,7 +48,7 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
             headers.append("accept-encoding", "identity")?;
         }
     }
-    let mut builder = session.request(method, url(&args.url, upload)).headers(&headers).query(&asked.query);
+    let mut builder = session.request(method, target).headers(&headers).query(&asked.query);
     if let Some(body) = body {
         builder = builder.body(body);
     }
@@ -52,7 +61,7 @@ pub(super) fn request(session: &Session, args: &GetArgs, bar: &Bar) -> anyhow::R
     if let Some(coding) = asked.compress {
         builder = builder.compress(coding);
     }
-    if let Some(wait) = asked.expect100_timeout {
+    if let Some(wait) = asked.expect() {
         builder = builder.expect_continue(wait);
     }
     if let Some(show) = bar.of_upload() {
@@ -74,9 +83,9 @@ fn body(args: &RequestArgs) -> anyhow::Result<(Option<Vec<u8>>, Option<&'static 
     }
     if !args.form.is_empty() {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&args.form).finish();
-        return Ok((Some(form.into_bytes()), Some("application/x-www-form-urlencoded")));
+        return Ok((Some(form.into_bytes()), Some(settings::FORM)));
     }
-    Ok((args.data()?, None))
+    Ok((args.data()?, args.has_data().then_some(settings::FORM)))
 }
 
 /// A file behind a URL that ends with a slash is put there under its own name.
@@ -91,6 +100,20 @@ fn url(url: &str, upload: Option<&Path>) -> String {
         }
         _ => url.to_owned(),
     }
+}
+
+/// The URL with this behind its query, for `-G`.
+fn queried(url: String, data: Option<Vec<u8>>) -> anyhow::Result<String> {
+    let Some(data) = data.filter(|data| !data.is_empty()) else { return Ok(url) };
+    let data = String::from_utf8(data).map_err(|_| usage("-G: what goes into the query has to be text"))?;
+    // What is no URL is told of where the request is made.
+    let Ok(mut parsed) = Url::parse(&url) else { return Ok(url) };
+    let query = match parsed.query().filter(|query| !query.is_empty()) {
+        Some(query) => format!("{query}&{data}"),
+        None => data,
+    };
+    parsed.set_query(Some(&query));
+    Ok(parsed.into())
 }
 
 fn file(path: &Path) -> anyhow::Result<Body> {
