@@ -19,6 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
 #[global_allocator]
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // A closed pipe is the reader's choice: `gannet --help | head`.
             let _ = error.print();
+            if let Some(url) = url_for_a_command(&error) {
+                tell(&format!("\nTo ask for it: gannet get {}", quoted(url)));
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::Exit::Usage as u8));
         }
     };
@@ -58,6 +62,20 @@ fn fetch(args: &args::FetchArgs, matches: &clap::ArgMatches) -> anyhow::Result<e
     args.check_stdin()?;
     let settings = matches.subcommand().map_or_else(|| Ok(Vec::new()), |(_, matches)| identity::settings(matches))?;
     commands::fetch::run(args, &settings)
+}
+
+/// What stands where a command should, if that is a URL.
+fn url_for_a_command(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidSubcommand)? {
+        ContextValue::String(text) if text.contains("://") => Some(text),
+        _ => None,
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:@%+=,".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// A line on stderr. Where nobody can read it there is nobody to tell.

@@ -12,7 +12,7 @@ use super::stated::{Job, refused};
 use crate::args::{Cli, Command, RetryArgs};
 use crate::exit::{Exit, usage};
 use crate::identity::{self, Given};
-use crate::tell;
+use crate::{quoted, tell};
 
 /// Runs it and tells what came of it.
 pub(crate) fn run(args: &RetryArgs) -> anyhow::Result<Exit> {
@@ -97,10 +97,22 @@ fn check_given(args: &RetryArgs, known: &Identity, given: &Given) -> anyhow::Res
         return Ok(());
     }
     Err(usage(format!(
-        "the state of {} keeps no secrets and no URLs; give again, after --, what the run had as: {}",
+        "the state of {} keeps no secrets and no URLs; give again, after --, what the run had as: {}\n  {}",
         args.output.display(),
-        needed.join(", ")
+        needed.join(", "),
+        example(args, &needed)
     )))
+}
+
+/// The command to type, each thing that is needed in its place.
+fn example(args: &RetryArgs, needed: &[String]) -> String {
+    let mut words = vec!["gannet".to_owned(), "retry".to_owned(), quoted(&args.output.to_string_lossy())];
+    words.extend(args.condition.iter().map(|condition| format!("--where {}", quoted(condition))));
+    words.push("--".to_owned());
+    // What was given now may be secret.
+    words.extend((!args.rest.is_empty()).then(|| "…".to_owned()));
+    words.extend(needed.iter().map(|name| if name == "URLs" { "INPUT…".to_owned() } else { format!("{name} …") }));
+    words.join(" ")
 }
 
 fn input(print: &InputPrint) -> String {

@@ -160,6 +160,7 @@ fn what_the_state_does_not_keep_is_named_and_given_again() {
     assert_lacks(&state_bytes(&out), &["sesame", "http://", "Bearer", "flaky"]);
     let retry = ["retry", &out, "--where", "not ok"];
     refused(gannet(retry), "give again, after --, what the run had as: URLs, --header");
+    gannet(retry).assert_says(&format!("\n  gannet retry {out} --where 'not ok' -- INPUT… --header …\n"));
     let with = |rest: &[&str]| gannet(retry.iter().chain(&["--"]).chain(rest));
     refused(with(&[&url]), "what the run had as: --header");
     refused(

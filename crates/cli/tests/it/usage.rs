@@ -12,6 +12,15 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_url_without_a_command_is_answered_with_the_command_to_type() {
+    gannet([URL]).assert_code(2).assert_says("\nTo ask for it: gannet get http://127.0.0.1:9/\n");
+    let ran = gannet(["https://a.test/?b='c'&d"]).assert_code(2);
+    ran.assert_says(r"gannet get 'https://a.test/?b='\''c'\''&d'");
+    let other = gannet(["fecth"]).assert_code(2);
+    assert!(!other.err.contains("gannet get"), "{}", other.err);
+}
+
+#[test]
 fn a_bad_value_is_answered_with_the_option_and_the_remedy() {
     for (option, value, remedy) in [
         ("--rate", "fast", "50/s"),
