@@ -179,17 +179,21 @@ fn percent(from: &str, text: &mut String) -> Result<(Option<Piece>, usize), Stri
     Ok((None, if from.starts_with("%%") { 2 } else { 1 }))
 }
 
+/// What is no fact of the transfer, but written like one.
+const OTHERS: [(&str, Piece); 5] = [
+    ("json", Piece::Json),
+    ("header_json", Piece::HeaderJson),
+    ("onerror", Piece::OnError),
+    ("stdout", Piece::To(Stream::Out)),
+    ("stderr", Piece::To(Stream::Err)),
+];
+
 fn variable(name: &str) -> Result<Piece, String> {
-    Ok(match name {
-        "json" => Piece::Json,
-        "header_json" => Piece::HeaderJson,
-        "onerror" => Piece::OnError,
-        "stdout" => Piece::To(Stream::Out),
-        "stderr" => Piece::To(Stream::Err),
-        _ => match facts::NAMES.iter().find(|known| **known == name) {
-            Some(known) => Piece::Variable(known),
-            None => return Err(format!("no variable is called %{{{name}}}; known are {}", facts::NAMES.join(", "))),
-        },
+    let fact = facts::NAMES.iter().find(|known| **known == name).map(|known| Piece::Variable(known));
+    let other = || OTHERS.into_iter().find(|(known, _)| *known == name).map(|(_, piece)| piece);
+    fact.or_else(other).ok_or_else(|| {
+        let known: Vec<_> = facts::NAMES.iter().copied().chain(OTHERS.map(|(name, _)| name)).collect();
+        format!("no variable is called %{{{name}}}; known are {}, and %header{{name}}", known.join(", "))
     })
 }
 
@@ -219,6 +223,11 @@ mod tests {
     #[test]
     fn an_unknown_variable_is_named() {
         let error = parse("%{http_code} %{time_travel}").unwrap_err();
-        assert!(error.contains("%{time_travel}") && error.contains("time_total"), "{error}");
+        for known in ["%{time_travel}", "time_total", "header_json", "onerror", "stdout", "stderr", "%header{name}"] {
+            assert!(error.contains(known), "{known}: {error}");
+        }
+        for (name, piece) in OTHERS {
+            assert_eq!(parse(&format!("%{{{name}}}")).unwrap(), [piece]);
+        }
     }
 }
