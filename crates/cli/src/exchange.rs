@@ -2,6 +2,7 @@
 //! goes to stderr; `-i` shows the response's head as it came.
 
 use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gannet::trace::{Event, RequestTrace, RetryReason};
@@ -12,15 +13,51 @@ use crate::tell;
 /// Shows a request's heads on stderr as they go out and come in, a line each behind `> ` and `< `, with whatever the
 /// session adds to them by itself.
 #[derive(Default)]
-pub(crate) struct Shown {
+pub(crate) struct Shown(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
     /// What was asked last: a relative Location is shown whole.
-    url: Mutex<Option<Url>>,
+    url: Option<Url>,
+    /// Of the last lookup.
+    addresses: Vec<IpAddr>,
+    /// Host and port that no connection is made to yet.
+    dialed: Option<(String, u16)>,
+}
+
+impl Known {
+    /// What was tried for a connection that was not made.
+    fn tried(&mut self) -> Option<String> {
+        let (host, port) = self.dialed.take()?;
+        let addresses = self.addresses.drain(..).map(|ip| SocketAddr::new(ip, port).to_string()).collect::<Vec<_>>();
+        Some(if addresses.is_empty() { format!("{host}:{port}") } else { addresses.join(", ") })
+    }
 }
 
 impl RequestTrace for Shown {
     fn on_event(&self, event: &Event<'_>) {
-        let mut last = self.url.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { url: last, addresses, dialed } = &mut *known;
         let text = match event {
+            Event::DnsStart { .. } | Event::DnsCacheHit { .. } => return addresses.clear(),
+            Event::DnsEnd { addresses: found, .. } => {
+                *addresses = found.to_vec();
+                return;
+            }
+            Event::ConnectStart { host, port } => {
+                *dialed = Some(((*host).to_owned(), *port));
+                return;
+            }
+            Event::ConnectEnd { peer, .. } => {
+                (*addresses, *dialed) = (Vec::new(), None);
+                let Some(peer) = peer else { return };
+                format!("* connected to {peer}")
+            }
+            Event::Reused { peer: Some(peer), .. } => format!("* connected to {peer}, as before"),
+            Event::Error { .. } => match known.tried() {
+                Some(tried) => format!("* not connected; tried {tried}"),
+                None => return,
+            },
             Event::Sending { version, method, url, whole, headers } => {
                 let shown = RedactedUrl::new(url.get());
                 let target = if *whole { shown.to_string() } else { target(&shown) };
