@@ -2,19 +2,20 @@
 //! written, unless `-f` says otherwise; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
 
 mod bar;
+mod body;
 mod dump;
+mod hints;
 mod save;
 mod upload;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gannet::{ErrorKind, Request, Response, SaveAs, Session};
+use gannet::{ErrorKind, Method, RedactedUrl, Request, Response, SaveAs, Session};
 
 use self::bar::Bar;
+use self::body::Broken;
 use self::dump::Dump;
 use super::runtime;
 use crate::args::GetArgs;
@@ -51,7 +52,6 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         }
         request.watch(exchange::Shown::default());
     }
-    let dump = Dump::begin(args, &mut request)?;
     let file = match &target {
         Some(SaveAs::File(path)) => Some(path.clone()),
         // The response names it.
@@ -59,6 +59,15 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         None => args.file(),
     };
     let telling = format.map(|format| Telling::begin(format, &mut request, file.as_deref()));
+    if let Some(path) = file.as_deref().filter(|path| save::is_whole(args, path)) {
+        tell(&format!("{} is there, and whole: nothing is asked", path.display()));
+        return ended(telling, None, Exit::Success, None);
+    }
+    if let Some(missing) = save::missing_folder(args, file.as_deref()) {
+        ended(telling, None, Exit::Failed, Some(missing.clone()))?;
+        return Err(anyhow::anyhow!(missing));
+    }
+    let dump = Dump::begin(args, &mut request)?;
     let beside = Beside { bar, dump, telling };
     match target {
         Some(target) => download(session, request, target, args, beside).await,
@@ -80,6 +89,10 @@ async fn download(
     args: &GetArgs,
     Beside { bar, dump, mut telling }: Beside,
 ) -> anyhow::Result<Exit> {
+    let file = match &target {
+        SaveAs::File(path) => Some(path.clone()),
+        SaveAs::Folder(_) => None,
+    };
     let saved = save::download(session, request, target, args, &bar).await;
     dump.map_or(Ok(()), Dump::write)?;
     match saved {
@@ -90,11 +103,13 @@ async fn download(
             ended(telling, None, Exit::Success, None)
         }
         Err(error) if error.kind() == ErrorKind::Request => not_made(telling, None, &error),
-        Err(error) if error.kind() == ErrorKind::Status => {
-            tell(&error.message());
-            ended(telling, None, Exit::RowsFailed, Some(error.message()))
+        Err(error) => {
+            let exit = failed(&error);
+            if let Some(file) = &file {
+                save::tell_kept(file);
+            }
+            ended(telling, None, exit, Some(error.message()))
         }
-        Err(error) => ended(telling, None, not_whole(&error), Some(error.message())),
     }
 }
 
@@ -106,6 +121,7 @@ async fn stream(
     Beside { bar, dump, telling }: Beside,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
+    let is_whole_get = *request.method() == Method::GET && args.range.is_none();
     let sent = session.execute_retrying(request, &save::retry(&args.save)).await;
     let dumped = dump.map_or(Ok(()), Dump::write);
     if sent.is_err() || dumped.is_err() {
@@ -114,22 +130,36 @@ async fn stream(
     dumped?;
     let response = match sent {
         Ok(response) => response,
-        Err(error) => return ended(telling, None, not_whole(&error), Some(error.message())),
+        Err(error) => return ended(telling, None, failed(&error), Some(error.message())),
     };
-    let (response, written, outcome) = write(args, response).await;
+    let (response, written, outcome) = body::write(args, response).await;
     bar.finish();
     let tells = args.verbose || outcome.is_err() || !response.ok();
     if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
         // What is told must not stand behind the body's last line.
         tell("");
     }
+    let bad = response.error_for_status_ref();
     let exit = match outcome {
-        Ok(()) => of_status(args, &response),
+        Ok(()) => bad.as_ref().map_or(Exit::Success, failed),
         Err(Broken::Response(error)) if error.kind() == ErrorKind::Request => {
             return not_made(telling, Some(&response), &error);
         }
         Err(Broken::Response(error)) => {
-            return ended(telling, Some(&response), not_whole(&error), Some(error.message()));
+            let exit = failed(&error);
+            if let Some(file) = args.file().filter(|_| is_whole_get) {
+                save::tell_kept(&file);
+            }
+            return ended(telling, Some(&response), exit, Some(error.message()));
+        }
+        Err(Broken::NoEvents(why)) => {
+            tell(&format!("error: {}: {why} ({})", ErrorKind::Decode, RedactedUrl::new(response.url())));
+            return ended(telling, Some(&response), Exit::RowsFailed, Some(why));
+        }
+        Err(Broken::Binary) => {
+            let why = "the body is binary: -o FILE saves it, -o - writes it to the terminal all the same";
+            tell(&format!("error: {why}"));
+            return ended(telling, Some(&response), Exit::Failed, Some(why.to_owned()));
         }
         Err(Broken::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tell("stopped: stdout was closed before the end of the body");
@@ -144,8 +174,7 @@ async fn stream(
     if args.verbose {
         tell(&timing(response.elapsed(), started.elapsed(), written.length));
     }
-    let error = response.error_for_status_ref().filter(|_| args.fail);
-    ended(telling, Some(&response), exit, error.map(|error| error.message()))
+    ended(telling, Some(&response), exit, bad.map(|error| error.message()))
 }
 
 /// A file that cannot be made is no failure of the server's.
@@ -179,108 +208,12 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     Ok(session)
 }
 
-/// Why the body did not reach its end.
-enum Broken {
-    Response(gannet::Error),
-    Output(io::Error),
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Broken::Output(error)
-    }
-}
-
-/// What is out of a body.
-#[derive(Default)]
-struct Written {
-    length: u64,
-    /// The last byte was no line break.
-    is_within_line: bool,
-}
-
-/// Writes the response, as events or as it is; how much is out is told also where it breaks off.
-async fn write(args: &GetArgs, mut response: Response) -> (Response, Written, Result<(), Broken>) {
-    let mut written = Written::default();
-    if args.fail && !response.ok() {
-        // A head on stdout was asked for; a file is not touched.
-        let is_shown = args.writes_head() && args.file().is_none();
-        let outcome = if is_shown { io::stdout().write_all(&exchange::head(&response)) } else { Ok(()) };
-        return (response, written, outcome.map_err(Broken::Output));
-    }
-    if args.events {
-        let (response, outcome) = write_events(response).await;
-        return (response, written, outcome);
-    }
-    let outcome = write_out(args, &mut response, &mut written).await;
-    (response, written, outcome)
-}
-
-/// Writes head and body, each piece as it comes; to a file, all of it at once when it is whole.
-async fn write_out(args: &GetArgs, response: &mut Response, written: &mut Written) -> Result<(), Broken> {
-    let mut out: Box<dyn Write> = match args.file() {
-        Some(path) if args.writes_head() || save::is_special(&path) => Box::new(File::create(path)?),
-        Some(path) => return save_whole(args, response, written, path).await,
-        None => Box::new(io::stdout()),
-    };
-    if args.writes_head() {
-        out.write_all(&exchange::head(response))?;
-    }
-    while let Some(piece) = response.chunk().await.map_err(Broken::Response)? {
-        out.write_all(&piece)?;
-        written.length += piece.len() as u64;
-        written.is_within_line = piece.last().map_or(written.is_within_line, |last| *last != b'\n');
-        // A slow body is seen as it comes.
-        out.flush()?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
-async fn save_whole(
-    args: &GetArgs,
-    response: &mut Response,
-    written: &mut Written,
-    path: PathBuf,
-) -> Result<(), Broken> {
-    let saved = response.save_to(path, &save::options(args)).await;
-    written.length = saved.map_err(Broken::Response)?;
-    Ok(())
-}
-
-/// Writes each event as a line of JSON, as it comes.
-async fn write_events(response: Response) -> (Response, Result<(), Broken>) {
-    let mut out = io::stdout();
-    let mut events = response.events();
-    let mut outcome = Ok(());
-    while let Some(event) = events.next_event().await {
-        let written = event.map_err(Broken::Response).and_then(|event| {
-            let mut line = serde_json::to_vec(&event).map_err(io::Error::from)?;
-            line.push(b'\n');
-            out.write_all(&line)?;
-            Ok(out.flush()?)
-        });
-        if written.is_err() {
-            outcome = written;
-            break;
-        }
-    }
-    (events.into_response(), outcome)
-}
-
-fn of_status(args: &GetArgs, response: &Response) -> Exit {
-    if response.ok() {
-        return Exit::Success;
-    }
-    if !args.verbose {
-        tell(&format!("{} {}", response.status().as_u16(), response.reason()));
-    }
-    Exit::RowsFailed
-}
-
-/// No whole response came.
-fn not_whole(error: &gannet::Error) -> Exit {
+/// No whole response came, or one of a status of 400 or more.
+fn failed(error: &gannet::Error) -> Exit {
     tell(&format!("error: {}: {error}", error.kind()));
+    if let Some(hint) = hints::of(error) {
+        tell(&format!("hint: {hint}"));
+    }
     Exit::RowsFailed
 }
 

@@ -33,8 +33,62 @@ fn the_body_goes_to_stdout_and_nothing_else() {
 #[test]
 fn a_status_of_400_or_more_is_told_and_its_body_still_written() {
     let server = ScriptedServer::start_blocking([answer("404 Not Found", "x-a: b\r\n", "nothing here")]).unwrap();
-    let ran = gannet(["get", &server.url("/")]).assert_code(3).assert_says("404 Not Found");
+    let ran = gannet(["get", &server.url("/?token=hunter2")]).assert_code(3);
     assert_eq!(ran.text(), "nothing here");
+    assert_eq!(ran.err, format!("error: status: 404 Not Found ({})\n", server.url("/?token=***")));
+    let bad = || answer("404 Not Found", "", "");
+    let server = ScriptedServer::start_blocking([bad(), bad()]).unwrap();
+    let url = server.url("/");
+    for args in [&["-w", "%{errormsg}"][..], &["-v", "-w", "%{stdout}%{errormsg}"]] {
+        let ran = gannet([&["get", &url], args].concat()).assert_code(3).assert_says("error: status: 404 Not Found");
+        assert_eq!(ran.text(), "404 Not Found");
+    }
+}
+
+#[test]
+fn what_can_be_done_about_a_failure_is_said_in_a_line() {
+    let origin = Origin::start_blocking().unwrap();
+    let plain = origin.url("/get");
+    for (args, hint) in [
+        (&[origin.https_url("/get").as_str()][..], "--cacert FILE trusts its authority, -k accepts any"),
+        (&[&plain.replace("http://", "https://")], "the server does not speak TLS on this port; is it http://?"),
+        (&["--max-filesize", "10", &origin.url("/bytes/11")], "--max-filesize allows more"),
+        (&["--max-filesize", "10", &origin.url("/gzip")], "--max-filesize allows more"),
+        (&["--max-ratio", "5", "-o", "/dev/null", &origin.url("/bomb?mib=120")], "--max-ratio allows more"),
+        (&["--max-head", "10", &plain], "--max-head allows more"),
+        (&["--max-head", "10", "--http2-prior-knowledge", &plain], "--max-head allows more"),
+        (&["--max-redirects", "1", &origin.url("/redirect/2")], "--max-redirects allows more"),
+        (&["--max-redirects", "0", &origin.url("/redirect/2")], "--max-redirects allows more, --no-follow"),
+    ] {
+        let ran = gannet([&["get"], args].concat()).assert_code(3).assert_says(&format!("hint: {hint}"));
+        assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
+    }
+    let none = gannet(["get", &origin.url("/reset")]).assert_code(3);
+    assert!(!none.err.contains("hint"), "{}", none.err);
+}
+
+#[test]
+fn the_address_of_the_connection_is_shown_or_the_ones_that_were_tried() {
+    let origin = Origin::start_blocking().unwrap();
+    let ran = gannet(["get", "-v", &origin.url("/redirect/1")]).assert_code(0);
+    let address = origin.addr();
+    let told: Vec<_> = ran.err.lines().filter(|line| line.starts_with("* connected")).collect();
+    assert_eq!(told, [format!("* connected to {address}"), format!("* connected to {address}, as before")]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for host in ["127.0.0.1", "localhost"] {
+        let ran = gannet(["get", "-v", "-4", &format!("http://{host}:{}/", nobody.port())]).assert_code(3);
+        ran.assert_says(&format!("* not connected; tried {nobody}\n"));
+    }
+}
+
+#[test]
+fn a_file_of_a_form_is_looked_for_where_no_text_is_taken_for_one() {
+    let origin = Origin::start_blocking().unwrap();
+    let args = ["get", &origin.url("/anything"), "--form", "a=@b", "--form", "c=d"];
+    let ran = gannet(args).assert_code(0).assert_says("-F a=@FILE");
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    let seen: Value = serde_json::from_slice(&ran.out).unwrap();
+    assert_eq!(seen["form"]["a"], "@b");
 }
 
 #[test]
@@ -213,8 +267,8 @@ fn on_a_terminal_what_is_told_begins_a_line_of_its_own() {
     let torn = || Script::new().expect_head().send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello");
     for (script, said) in [
         (torn(), "hello\r\nerror: body: "),
-        (answer("404 Not Found", "", "gone"), "gone\r\n404 Not Found\r\n"),
-        (answer("404 Not Found", "", "gone\n"), "gone\r\n404 Not Found\r\n"),
+        (answer("404 Not Found", "", "gone"), "gone\r\nerror: status: 404 Not Found "),
+        (answer("404 Not Found", "", "gone\n"), "gone\r\nerror: status: 404 Not Found "),
     ] {
         let shown = on_a_terminal(script);
         assert!(shown.starts_with(said), "{shown:?}");
@@ -233,11 +287,23 @@ fn a_body_that_goes_to_a_file_shows_how_far_it_is_on_a_terminal_unless_told_not_
     let bar = shown(&["-o", &file]);
     assert!(bar.contains("received") && bar.contains("of 97.66 KiB"), "{bar:?}");
     assert_eq!(shown(&["-o", &file, "--silent"]), "");
+    assert_eq!(shown_on_a_terminal(answer("200 OK", "", "short"), &["-#"]), "short", "none through the body");
     std::fs::write(place.path("g.part"), "none of this").unwrap();
     let bar = shown(&["-o", &place.name("g"), "--retry", "1", "-C", "-"]);
     assert!(bar.contains("received") && bar.contains("of 97.66 KiB"), "{bar:?}");
     let server = ScriptedServer::start_blocking([answer("200 OK", "", &body)]).unwrap();
     assert_eq!(gannet(["get", "-#", "-o", &file, &server.url("/")]).assert_code(0).err, "", "no terminal, no bar");
+}
+
+#[test]
+fn a_terminal_is_not_sent_what_it_cannot_show_unless_it_is_named() {
+    let image = "\u{1}PNG\r\n\0\0 and more";
+    let shown = shown_on_a_terminal(answer("200 OK", "", image), &["-w", "%{exitcode}"]);
+    assert!(shown.starts_with("error: the body is binary: -o FILE saves it, -o - writes it"), "{shown:?}");
+    assert!(shown.ends_with("\r\n1"), "{shown:?}");
+    assert!(shown_on_a_terminal(answer("200 OK", "", image), &["-o", "-"]).contains("\0\0 and more"));
+    let server = ScriptedServer::start_blocking([answer("200 OK", "", image)]).unwrap();
+    assert_eq!(gannet(["get", &server.url("/")]).assert_code(0).text(), image, "a pipe takes everything");
 }
 
 /// What a terminal shows of a `get`, stdout and stderr together.

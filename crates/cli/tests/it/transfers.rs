@@ -203,7 +203,8 @@ fn item_18_a_torn_body_leaves_no_file_of_its_name_and_is_gone_on_with() {
     let place = Place::new();
     let server = serve([torn(TAG), rest(), answer("200 OK", "", "new")]);
     let (url, file) = (server.url("/a"), place.name("f"));
-    gannet(["get", "-o", &file, &url]).assert_code(3).assert_says("error: body: ");
+    let torn = gannet(["get", "-o", &file, &url]).assert_code(3).assert_says("error: body: ");
+    torn.assert_says(&format!("5 bytes are kept in {file}.part; -C - goes on with them\n"));
     assert!(!place.path("f").exists());
     assert_eq!(fs::read(place.path("f.part")).unwrap(), b"hello");
     gannet(["get", "-o", &file, "-C", "-", &url]).assert_code(0);
@@ -215,6 +216,61 @@ fn item_18_a_torn_body_leaves_no_file_of_its_name_and_is_gone_on_with() {
     assert_eq!(fs::read(place.path("f")).unwrap(), b"new");
     gannet(["get", "-C", "-", &url]).assert_code(2);
     gannet(["get", "-o", &file, "-C", "5", &url]).assert_code(2);
+}
+
+#[test]
+fn what_is_kept_of_a_download_is_said_where_it_can_be_gone_on_with() {
+    let place = Place::new();
+    let kept = "-C - goes on with them";
+    let timed = format!("HTTP/1.1 200 OK\r\n{TAG}content-length: 11\r\n\r\nhello");
+    let timed = Script::new().expect_head().send(timed).hang();
+    let busy = answer("503 Busy", "", "busy");
+    let server = serve([timed, torn(TAG), busy, torn(""), torn(TAG), torn(TAG)]);
+    let (url, file) = (server.url("/a"), place.name("f"));
+    let get = |args: &[&str]| gannet([&["get", &url], args].concat()).assert_code(3);
+    get(&["-o", &file, "-m", "0.5"]).assert_says("timeout.total").assert_says("5 bytes are kept").assert_says(kept);
+    get(&["-O", "--output-dir", &place.name("")]).assert_says("a.part").assert_says(kept);
+    get(&["-o", &file, "-C", "-"]).assert_says("503").assert_says(kept);
+    for args in [&["-o", &place.name("g")][..], &["-d", "x", "-o", &place.name("h")], &[]] {
+        let ran = get(args);
+        assert!(!ran.err.contains("kept"), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_file_that_is_whole_is_not_asked_for_again() {
+    let (place, server) = (Place::new(), serve([answer("200 OK", "", "new"), answer("200 OK", "", "newer")]));
+    let (url, folder) = (server.url("/a"), place.name(""));
+    place.file("a", "whole");
+    for args in [&["-o", &place.name("a")][..], &["-O", "--output-dir", &folder]] {
+        let ran = gannet([&["get", "-C", "-", &url, "-w", "%{http_code} %{exitcode}"], args].concat()).assert_code(0);
+        assert_eq!(
+            (ran.text(), ran.err.as_str()),
+            ("000 0", &*format!("{} is there, and whole: nothing is asked\n", place.name("a")))
+        );
+    }
+    assert_eq!(server.connections(), 0);
+    // Told to replace it, or with a part beside it, it is another matter.
+    gannet(["get", "-C", "-", "-O", "--clobber", "--output-dir", &folder, &url]).assert_code(0);
+    assert_eq!(fs::read(place.path("a")).unwrap(), b"new");
+    place.file("a.part", "half");
+    gannet(["get", "-C", "-", "-o", &place.name("a"), &url]).assert_code(0);
+    assert_eq!(fs::read(place.path("a")).unwrap(), b"newer");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named_before_anything_is_sent() {
+    let (place, server) = (Place::new(), serve([answer("200 OK", "", "")]));
+    let (url, sub) = (server.url("/a"), place.name("sub"));
+    let there = format!("there is no folder {sub}\n");
+    for args in
+        [&["-o", &place.name("sub/x")][..], &["-o", &place.name("sub/x"), "-C", "-"], &["-O", "--output-dir", &sub]]
+    {
+        gannet([&["get", &url], args].concat()).assert_code(1).assert_says(&there);
+    }
+    let ran = gannet(["get", &url, "-J", "--output-dir", &sub, "-w", "%{errormsg}"]).assert_code(1).assert_says(&there);
+    assert!(ran.text().ends_with(there.trim_end()), "{}", ran.text());
+    assert_eq!(server.connections(), 0);
 }
 
 #[test]
@@ -339,8 +395,16 @@ fn events_are_lines_of_json() {
             json!({ "id": "1", "event": "x", "data": "{\"c\":1}" })
         ]
     );
-    let server = serve([answer("404 Not Found", "", "data: x\n\n")]);
-    gannet(["get", "--events", &server.url("/")]).assert_code(3).assert_says("404 Not Found");
+    let server = serve([answer("404 Not Found", "", "data: x\n\n"), answer("204 No Content", "", "")]);
+    let bad = gannet(["get", "--events", &server.url("/")]).assert_code(3).assert_says("error: status: 404 Not Found");
+    assert!(!bad.err.contains("decode"), "{}", bad.err);
+    gannet(["get", "--events", &server.url("/")]).assert_code(0);
+    for (fields, shown) in [("content-type: text/html\r\n", "is text/html, "), ("", "is none, ")] {
+        let server = serve([answer("200 OK", fields, "data: x\n\n")]);
+        let ran = gannet(["get", "--events", "-w", "%{errormsg}", &server.url("/?key=hunter2")]).assert_code(3);
+        let ran = ran.assert_says("error: decode: ").assert_says(shown).assert_says("text/event-stream");
+        assert!(ran.text().starts_with("this is no stream of events") && !ran.err.contains("hunter2"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -15,11 +15,12 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// Shown on a terminal, when the body goes to a file or it was asked for.
+    /// Shown on a terminal, when the body goes to a file or it was asked for; never beside a body on a terminal.
     pub(super) fn new(args: &GetArgs) -> Self {
         let save = &args.save;
         let to_file = save.remote_name || save.remote_header_name || args.file().is_some();
-        let wanted = save.progress_bar || (to_file && !save.silent);
+        let beside = to_file || !std::io::stdout().is_terminal();
+        let wanted = beside && (save.progress_bar || (to_file && !save.silent));
         let bar = (wanted && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(style(false));

@@ -1,7 +1,7 @@
 //! `get` into a file: under the name that was given, that of the URL, or that of the response; gone on with and tried
 //! again where that was asked for. What is under the final name is always whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gannet::bulk::{Backoff, RetryPolicy};
 use gannet::{Download, DownloadOptions, Method, Request, SaveAs, Saved, Session};
@@ -63,6 +63,45 @@ pub(super) async fn download(
         tell(&report(saved, args.verbose));
     }
     saved
+}
+
+/// Whether nothing is left to go on with: the file is there, and no part of it. Only what is whole has the name.
+pub(super) fn is_whole(args: &GetArgs, path: &Path) -> bool {
+    let goes_on = args.save.continue_at.is_some() && !args.save.clobber;
+    goes_on && path.is_file() && !part_of(path).exists()
+}
+
+/// Says what is left of a download that failed, if that can be gone on with.
+pub(super) fn tell_kept(path: &Path) {
+    let part = part_of(path);
+    let length = part.metadata().map_or(0, |meta| meta.len());
+    // Without its note nobody knows of which version it is.
+    if length > 0 && with_suffix(&part, ".json").is_file() {
+        tell(&format!("{length} bytes are kept in {}; -C - goes on with them", part.display()));
+    }
+}
+
+/// What to say where the folder of this file, or that for a file to be named, is not there.
+pub(super) fn missing_folder(args: &GetArgs, file: Option<&Path>) -> Option<String> {
+    let folder = match file {
+        Some(file) => file.parent(),
+        None => args.save.output_dir.as_deref().filter(|_| args.save.remote_header_name),
+    };
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())?;
+    let what = file.unwrap_or(folder);
+    Some(format!("cannot write {}: there is no folder {}", what.display(), folder.display()))
+}
+
+/// Where the library lets a file grow: beside what a link leads to.
+fn part_of(path: &Path) -> PathBuf {
+    let whole = if path.is_symlink() { path.canonicalize() } else { Ok(path.to_owned()) };
+    with_suffix(&whole.unwrap_or_else(|_| path.to_owned()), ".part")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// How a file is made of a response that is here.

@@ -10,7 +10,7 @@ use crate::args::part::{PartArg, PartContent};
 use crate::args::values::read_file;
 use crate::args::{GetArgs, RequestArgs, UploadArgs};
 use crate::exit::usage;
-use crate::settings;
+use crate::{settings, tell};
 
 /// The request that was asked for; the bar shows its body's progress in both directions.
 ///
@@ -82,6 +82,11 @@ fn body(args: &RequestArgs) -> anyhow::Result<(Option<Vec<u8>>, Option<&'static 
         return Ok((Some(text.into_bytes()), Some("application/json")));
     }
     if !args.form.is_empty() {
+        for (name, _) in args.form.iter().filter(|(_, value)| value.starts_with(['@', '<'])) {
+            tell(&format!(
+                "note: --form {name}=… sends its text as it stands; the content of a file is -F {name}=@FILE"
+            ));
+        }
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&args.form).finish();
         return Ok((Some(form.into_bytes()), Some(settings::FORM)));
     }
