@@ -7,8 +7,7 @@ use std::path::Path;
 
 use gannet::bulk::{BulkOptions, PolitenessOptions};
 use gannet::{
-    ErrorKind, Headers, HttpVersion, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session,
-    SessionBuilder, Timeouts,
+    ErrorKind, Headers, HttpVersion, Options, Proxy, ProxyCredentials, ProxyRules, RedirectPolicy, Session, Timeouts,
 };
 
 use crate::args::values::{self, TimeLimit};
@@ -63,24 +62,18 @@ fn proxy(args: &ProxyArgs) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// A session to be with these options, whose names are looked up as the network's say.
-///
-/// # Errors
-/// Usage: the machine's configuration of lookups cannot be read.
-pub(crate) fn builder(options: Options, network: &NetworkArgs) -> anyhow::Result<SessionBuilder> {
-    let (builder, resolver) = (Session::builder(options), connect::resolver(&network.connect)?);
-    Ok(match resolver {
-        Some(resolver) => builder.resolver(resolver),
-        None => builder,
-    })
-}
-
-/// The session.
+/// A session with these options, whose names are looked up as the network's say.
 ///
 /// # Errors
 /// Usage: an option that cannot be used as it stands.
-pub(crate) fn open(builder: SessionBuilder) -> anyhow::Result<Session> {
-    builder.build().map_err(|error| match error.kind() {
+pub(crate) fn open(options: Options, network: &NetworkArgs) -> anyhow::Result<Session> {
+    let resolver = connect::resolver(&network.connect)?;
+    let builder = Session::builder(options);
+    let session = match resolver {
+        Some(resolver) => builder.resolver(resolver).build(),
+        None => builder.build(),
+    };
+    session.map_err(|error| match error.kind() {
         ErrorKind::Url => usage(format!("--base-url: {}", error.message())),
         ErrorKind::Request => connect::refused(&error).unwrap_or_else(|| usage(error.message())),
         _ => error.into(),

@@ -13,7 +13,7 @@ use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowMaker, Row
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
 use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
-use gannet::{Next, PoolCounters, Request, Response, Session, Url};
+use gannet::{PoolCounters, Session, Url};
 
 use super::runtime;
 use super::stated::{self, Job, Stated};
@@ -183,21 +183,9 @@ fn session(args: &FetchArgs, bulk: &BulkOptions) -> anyhow::Result<Session> {
         return Err(usage("--cookie-jar: name a file; stdout is for rows"));
     }
     who::options(&mut options, who)?;
-    let mut builder = settings::builder(options, &args.network)?;
-    if args.request.has_data() && !args.request.leaves_out("content-type") {
-        // Not one of the fields that all rows have: a row's own JSON or form brings its own.
-        builder = builder.middleware(as_form);
-    }
-    let session = settings::open(builder)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, who)?;
     Ok(session)
-}
-
-async fn as_form(mut request: Request, next: Next) -> gannet::Result<Response> {
-    if !request.headers().contains("content-type") {
-        request.headers_mut().append("content-type", settings::FORM)?;
-    }
-    next.run(request).await
 }
 
 fn open_input(args: &FetchArgs, spool: Option<PathBuf>, session: &Session) -> anyhow::Result<InputSource> {
@@ -255,10 +243,20 @@ fn defaults(args: &RequestArgs) -> anyhow::Result<RequestDefaults> {
     } else {
         BodyTemplate::None
     };
+    let content_type = (!args.leaves_out("content-type")).then(|| settings::FORM.to_owned());
     let headers = settings::headers(args)?;
     let (method, query) = (args.method.clone(), args.query.clone());
     let (compress, expect_continue) = (args.compress, args.expect());
-    Ok(RequestDefaults { method, headers, query, body, compress, expect_continue, ..RequestDefaults::default() })
+    Ok(RequestDefaults {
+        method,
+        headers,
+        query,
+        body,
+        content_type,
+        compress,
+        expect_continue,
+        ..RequestDefaults::default()
+    })
 }
 
 fn open_output(args: &FetchArgs) -> anyhow::Result<RowSink> {

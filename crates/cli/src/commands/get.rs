@@ -203,7 +203,7 @@ fn session(args: &GetArgs) -> anyhow::Result<Session> {
     settings::decode(&args.decode, &mut options);
     options.response.max_body = args.max_filesize;
     who::options(&mut options, &args.request.who)?;
-    let session = settings::open(settings::builder(options, &args.network)?)?;
+    let session = settings::open(options, &args.network)?;
     who::load(&session, &args.request.who)?;
     Ok(session)
 }

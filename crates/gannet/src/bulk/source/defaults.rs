@@ -36,6 +36,9 @@ pub struct RequestDefaults {
     pub query: Vec<(String, String)>,
     /// The body, for rows without one.
     pub body: BodyTemplate,
+    /// The content type of a body of [`BodyTemplate::Data`] or [`BodyTemplate::Bytes`], where the headers have none; the
+    /// others bring theirs.
+    pub content_type: Option<String>,
     /// The template of every row's URL. Values are percent-encoded, but for a placeholder at the very start where
     /// there is no base URL: it holds the scheme and host. It, or one of the others, has to name something of the
     /// row, and `{{` is a brace that begins no name. Without it rows have a URL of their own.
@@ -96,6 +99,8 @@ pub(super) struct Plan {
     headers: Headers,
     filled_headers: Vec<HeaderTemplate>,
     body: Option<Content>,
+    /// Of a body that is sent as it is.
+    content_type: Option<String>,
     timeouts: Timeouts,
     transfer: Option<Box<Transfer>>,
     own_proxies: bool,
@@ -108,9 +113,17 @@ struct HeaderTemplate {
     secret: bool,
 }
 
+/// The content type that a body brings.
+#[derive(Clone, Copy)]
+enum Type {
+    Json,
+    /// What [`RequestDefaults::content_type`] says.
+    Given,
+}
+
 enum Content {
-    Fixed(Bytes, Option<&'static str>),
-    Text(Template, Option<&'static str>),
+    Fixed(Bytes, Type),
+    Text(Template, Type),
     Form(Vec<(String, Template)>),
 }
 
@@ -133,7 +146,21 @@ impl Plan {
         let (method, timeouts) = (defaults.method.clone(), defaults.timeouts.clone());
         let RequestDefaults { compress, expect_continue: expect, own_proxies, .. } = *defaults;
         let transfer = Transfer::wish(compress, expect).map(Box::new);
-        Ok(Plan { base, method, url, query, headers, filled_headers, body, timeouts, transfer, own_proxies, names })
+        let content_type = defaults.content_type.clone();
+        Ok(Plan {
+            base,
+            method,
+            url,
+            query,
+            headers,
+            filled_headers,
+            body,
+            content_type,
+            timeouts,
+            transfer,
+            own_proxies,
+            names,
+        })
     }
 
     /// Whether rows take their URL from a template.
@@ -236,8 +263,8 @@ impl Plan {
                 (form.into(), Some(FORM))
             }
             (Some(OwnBody::Bytes(bytes)), _) => (bytes.into(), None),
-            (None, Some(Content::Fixed(bytes, content_type))) => (bytes.clone(), *content_type),
-            (None, Some(Content::Text(template, content_type))) => (self.fill(template, values)?.into(), *content_type),
+            (None, Some(Content::Fixed(bytes, is))) => (bytes.clone(), self.content_type(*is)),
+            (None, Some(Content::Text(template, is))) => (self.fill(template, values)?.into(), self.content_type(*is)),
             (None, Some(Content::Form(pairs))) => {
                 let mut form = url::form_urlencoded::Serializer::new(String::new());
                 for (name, template) in pairs {
@@ -253,6 +280,13 @@ impl Plan {
         }
         request.body = bytes.into();
         Ok(())
+    }
+
+    fn content_type(&self, is: Type) -> Option<&str> {
+        match is {
+            Type::Json => Some(JSON),
+            Type::Given => self.content_type.as_deref(),
+        }
     }
 
     fn fill(&self, template: &Template, values: &dyn Values) -> Result<String> {
@@ -284,22 +318,22 @@ fn headers(given: &Headers, names: &mut Names) -> Result<(Headers, Vec<HeaderTem
 }
 
 fn content(body: &BodyTemplate, names: &mut Names) -> Result<Option<Content>> {
-    let (template, content_type) = match body {
+    let (template, is) = match body {
         BodyTemplate::None => return Ok(None),
         BodyTemplate::Form(fields) => return Ok(Some(Content::Form(pairs(fields, names)))),
-        BodyTemplate::Bytes(bytes) => return Ok(Some(Content::Fixed(bytes.clone(), None))),
-        BodyTemplate::Data(text) => (Template::parse(text, Kind::Plain, names), None),
+        BodyTemplate::Bytes(bytes) => return Ok(Some(Content::Fixed(bytes.clone(), Type::Given))),
+        BodyTemplate::Data(text) => (Template::parse(text, Kind::Plain, names), Type::Given),
         BodyTemplate::Json(text) => {
             let template = Template::parse(text, Kind::Json, names);
             template.check_json().map_err(|error| {
                 let message = "the JSON template does not become JSON (a placeholder that is a key needs quotes)";
                 Error::new(ErrorKind::Input, gannet_core::Phase::Prepare, message).with_source(error)
             })?;
-            (template, Some(JSON))
+            (template, Type::Json)
         }
     };
     Ok(Some(match template.fixed().map(str::to_owned) {
-        Some(text) => Content::Fixed(text.into(), content_type),
-        None => Content::Text(template, content_type),
+        Some(text) => Content::Fixed(text.into(), is),
+        None => Content::Text(template, is),
     }))
 }
