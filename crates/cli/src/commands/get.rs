@@ -52,6 +52,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         }
         request.watch(exchange::Shown::default());
     }
+    save::tell_waits(args, &mut request, &bar);
     let file = match &target {
         Some(SaveAs::File(path)) => Some(path.clone()),
         // The response names it.

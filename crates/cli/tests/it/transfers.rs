@@ -346,6 +346,24 @@ fn what_is_tried_again_can_be_said() {
 }
 
 #[test]
+fn the_waits_between_attempts_are_told_while_they_last() {
+    let place = Place::new();
+    let again = ["--retry", "2", "--retry-delay", "0"];
+    let get = |answers: [Script; 2], args: &[&str]| {
+        let server = serve(answers);
+        gannet([&["get", &server.url("/")], args, &again].concat())
+    };
+    let (busy, ok) = (|| answer("503 Busy", "", ""), || answer("200 OK", "", "ok"));
+    let said = "503 Service Unavailable: again in 0.0 s, 2 left";
+    get([busy(), ok()], &[]).assert_code(0).assert_says(said);
+    get([busy(), ok()], &["-o", &place.name("f")]).assert_code(0).assert_says(said);
+    get([Script::new().expect_head().close(), ok()], &[]).assert_code(0).assert_says("connection: again in 0.0 s");
+    assert!(get([busy(), ok()], &["-s"]).assert_code(0).err.is_empty());
+    get([busy(), ok()], &["-d", "x"]).assert_code(3).assert_says("--retry-unsafe");
+    assert!(!get([busy(), ok()], &["-d", "x", "--retry-unsafe"]).assert_code(0).err.contains("note"));
+}
+
+#[test]
 fn item_33_the_name_of_a_url_or_a_server_stays_in_its_folder_and_replaces_nothing() {
     let place = Place::new();
     fs::create_dir(place.path("in")).unwrap();

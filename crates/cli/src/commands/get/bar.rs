@@ -40,6 +40,14 @@ impl Bar {
         self.bar.clone().map(|bar| move |progress| show(&bar, "received", progress))
     }
 
+    /// Does what writes to stderr, as if there were no bar.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
     /// Wipes it away: what is told must not stand behind it.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {

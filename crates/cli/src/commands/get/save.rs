@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use gannet::bulk::{Backoff, RetryPolicy};
+use gannet::trace::Event;
 use gannet::{Download, DownloadOptions, Method, Request, SaveAs, Saved, Session};
 
 use super::bar::Bar;
@@ -113,6 +114,31 @@ pub(super) fn options(args: &GetArgs) -> DownloadOptions {
         retry: retry(save),
         ..DownloadOptions::default()
     }
+}
+
+/// Tells of the waits between attempts while they last, where there can be any, and what is not sent again.
+pub(super) fn tell_waits(args: &GetArgs, request: &mut Request, bar: &Bar) {
+    let save = &args.save;
+    if save.retry == 0 || save.silent {
+        return;
+    }
+    if !request.is_repeatable() && !save.retry_unsafe {
+        let method = request.method();
+        let sure = "is sent again only where the server surely did not act on it; --retry-unsafe sends it in any case";
+        tell(&format!("note: {method} {sure}"));
+    }
+    let (bar, most) = (bar.clone(), save.retry);
+    request.watch(move |event: &Event<'_>| {
+        let Event::Backoff { attempt, status, error, wait } = event else { return };
+        let why = match (status, error) {
+            (Some(status), _) => status.to_string(),
+            (None, error) => error.map(|error| error.kind().to_string()).unwrap_or_default(),
+        };
+        // Of a second or more, parts of it tell nothing.
+        let precision = if wait.as_secs() == 0 { 1 } else { 0 };
+        let left = most.saturating_sub(*attempt) + 1;
+        bar.aside(|| tell(&format!("{why}: again in {:.precision$} s, {left} left", wait.as_secs_f64())));
+    });
 }
 
 /// When a request is sent again.
