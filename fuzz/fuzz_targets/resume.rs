@@ -39,6 +39,7 @@ fuzz_target!(|data: &[u8]| {
             let range = range.expect("a part says where it stands");
             assert_eq!((status, range.part.map(|(first, _)| first)), (206, Some(length)));
             assert!(range.total.or(total) == Some(whole) && total.is_none_or(|total| total == whole) && whole > length);
+            assert!(range.part.map(|(_, last)| last + 1) == Some(end) && (length + 1..=whole).contains(&end));
             assert!(!is_other(&headers, &partial.validator));
         }
         Step::Whole => {
