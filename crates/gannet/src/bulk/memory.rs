@@ -28,7 +28,8 @@ pub(super) struct Share {
 
 impl Memory {
     pub(super) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Memory { limit, state: Mutex::default(), freed: Notify::new() })
+        // With nothing at all no row would ever start.
+        Arc::new(Memory { limit: limit.max(1), state: Mutex::default(), freed: Notify::new() })
     }
 
     pub(super) fn share(self: &Arc<Self>) -> Share {
@@ -115,6 +116,16 @@ mod tests {
         assert!(second.grow_to(41).now_or_never().is_some());
         drop(second);
         assert_eq!(memory.lock().used, 0);
+    }
+
+    #[test]
+    fn without_any_memory_one_body_at_a_time_has_what_it_takes() {
+        let memory = Memory::new(0);
+        assert!(!memory.is_full());
+        let (mut first, mut second) = (memory.share(), memory.share());
+        assert!(first.grow_to(7).now_or_never().is_some());
+        assert!(second.grow_to(7).now_or_never().is_none());
+        assert!(memory.is_full());
     }
 
     #[tokio::test]
