@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 /// The waits of a race (RFC 8305 §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// From the start of one attempt to that of the next; 250 ms, and never under 10 ms.
+    /// From the start of one attempt to that of the next; 250 ms, never under 10 ms, and at most a year.
     pub attempt_delay: Duration,
-    /// How long IPv4 addresses wait for IPv6 ones while the lookup goes on; 50 ms.
+    /// How long IPv4 addresses wait for IPv6 ones while the lookup goes on; 50 ms, and none where only one of the two is
+    /// used.
     pub resolution_delay: Duration,
     /// Addresses of the first family tried before the families take turns; 1, and never less.
     pub first_family_count: u32,
@@ -72,7 +73,8 @@ enum Family {
 impl Eyeballs {
     /// A race of which no address is known yet.
     pub fn new(pace: Pace) -> Self {
-        let pace = Pace { attempt_delay: pace.attempt_delay.max(LEAST_DELAY), ..pace };
+        let attempt_delay = pace.attempt_delay.clamp(LEAST_DELAY, LONGEST_DELAY);
+        let pace = Pace { attempt_delay, resolution_delay: pace.resolution_delay.min(LONGEST_DELAY), ..pace };
         Eyeballs {
             pace,
             six: VecDeque::new(),
@@ -174,6 +176,8 @@ impl Family {
 
 /// RFC 8305 §8: the delay between attempts must not be less.
 const LEAST_DELAY: Duration = Duration::from_millis(10);
+/// As good as never, and a moment that a clock can still tell.
+const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -298,5 +302,18 @@ mod tests {
         race.on_addresses(&ips(&["::1", "::2"]), t0);
         assert_eq!(starts(&mut race, t0), ips(&["::1"]));
         assert_eq!(race.poll(t0), Next::Wait(Some(t0 + ms(10))));
+    }
+
+    #[test]
+    fn delays_without_end_never_come_to_an_end_and_break_nothing() {
+        let forever = Pace { attempt_delay: Duration::MAX, resolution_delay: Duration::MAX, ..Pace::default() };
+        let (mut race, t0) = (Eyeballs::new(forever), t0());
+        race.on_addresses(&ips(&["10.0.0.1", "10.0.0.2"]), t0);
+        assert_eq!(race.poll(t0), Next::Wait(Some(t0 + LONGEST_DELAY)));
+        race.on_resolved();
+        assert_eq!(starts(&mut race, t0), ips(&["10.0.0.1"]));
+        assert_eq!(race.poll(t0), Next::Wait(Some(t0 + LONGEST_DELAY)));
+        race.on_failed();
+        assert_eq!(starts(&mut race, t0), ips(&["10.0.0.2"]));
     }
 }
