@@ -3,7 +3,7 @@
 //! passes the guard in the moment it is connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,11 +61,17 @@ impl Dialer {
         if unix_socket.is_some() && options.guard.deny_private {
             return Err(Error::request("guard.deny_private: connections.unix_socket leads every URL to this machine"));
         }
+        let sockets = Sockets::new(connections);
+        let mut pace = Pace { attempt_delay: connections.eyeballs_delay, ..Pace::default() };
+        if !sockets.reach(&Ipv6Addr::UNSPECIFIED.into()) {
+            // What such an answer brings is not used.
+            pace.resolution_delay = Duration::ZERO;
+        }
         Ok(Dialer {
             resolver: Resolver::new(&options.dns, resolver)?,
-            sockets: Sockets::new(connections),
+            sockets,
             spreads: options.dns.spread,
-            pace: Pace { attempt_delay: connections.eyeballs_delay, ..Pace::default() },
+            pace,
             guard: Guard::new(&options.guard),
             unix_socket,
         })
@@ -302,6 +308,7 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::IpVersion;
 
     #[test]
     fn every_address_comes_first_at_times_and_the_versions_keep_their_places() {
@@ -318,5 +325,19 @@ mod tests {
             assert_eq!(shifted, sorted, "none is lost");
         }
         assert_eq!(firsts.len(), 5);
+    }
+
+    #[test]
+    fn addresses_wait_for_ipv6_only_where_it_is_used() {
+        let delay = |version, local: Option<&str>| {
+            let mut options = Options::default();
+            options.connections.ip_version = version;
+            options.connections.local_address = local.map(|local| local.parse().unwrap());
+            Dialer::new(&options, None).unwrap().pace.resolution_delay
+        };
+        assert_eq!(delay(IpVersion::Any, None), Pace::default().resolution_delay);
+        assert_eq!(delay(IpVersion::V6, Some("::1")), Pace::default().resolution_delay);
+        assert_eq!(delay(IpVersion::V4, None), Duration::ZERO);
+        assert_eq!(delay(IpVersion::Any, Some("127.0.0.1")), Duration::ZERO);
     }
 }
