@@ -41,6 +41,8 @@ pub(crate) struct Progress {
     /// It is being made, no longer queued.
     started: bool,
     addresses: Vec<IpAddr>,
+    /// The shortest that those who answered so far gave.
+    ttl: Option<Duration>,
     end: Option<std::result::Result<(), Failure>>,
 }
 
@@ -238,12 +240,7 @@ impl Shared {
             Ok(found) if found.is_empty() => {
                 Err(Failure { message: "the name has no address".into(), exhausted: None })
             }
-            Ok(mut found) => {
-                let mut seen = std::collections::HashSet::with_capacity(found.len());
-                found.retain(|address| seen.insert(*address));
-                Ok(found)
-            }
-            Err(failure) => Err(failure),
+            found => found.map(|found| unique(&found)),
         };
         let ttl = match &found {
             Ok(_) => ttl.min(LONGEST_TTL),
@@ -268,6 +265,18 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("invariant: nothing panics under the resolver's lock")
     }
+}
+
+impl Progress {
+    fn on_answer(&mut self, answer: crate::resolve::Answer) {
+        self.ttl = [self.ttl, answer.ttl].into_iter().flatten().min();
+        self.addresses.extend(answer.addresses);
+    }
+}
+
+fn unique(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let mut seen = std::collections::HashSet::with_capacity(addresses.len());
+    addresses.iter().copied().filter(|address| seen.insert(*address)).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! A resolver that the session was given: each lookup is a task, at most so many at once. It ends with its last asker
 //! or with the session.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
-use super::{Failure, Progress, Shared};
+use super::{Failure, LONGEST_TTL, Progress, Shared, unique};
 use crate::resolve::Resolve;
 
 pub(super) struct Custom {
@@ -64,26 +65,31 @@ impl Asking {
         let Ok(_permit) = permits.acquire().await else { return };
         self.progress.send_modify(|progress| progress.started = true);
         let mut answers = resolver.resolve(&self.name);
-        let (mut found, mut ttl, mut failure) = (Vec::new(), None, None);
+        let mut failure = None;
         while let Some(answer) = answers.next().await {
             match answer {
-                Ok(answer) => {
-                    ttl = [ttl, answer.ttl].into_iter().flatten().min();
-                    found.extend_from_slice(&answer.addresses);
-                    self.progress.send_modify(|progress| progress.addresses.extend(answer.addresses));
-                }
+                Ok(answer) => self.progress.send_modify(|progress| progress.on_answer(answer)),
                 Err(error) => failure = Some(Failure::of(&error)),
             }
         }
         let Some(shared) = self.shared.upgrade() else { return };
+        let (found, ttl) = self.so_far(&shared);
         let found = match failure {
             Some(failure) if found.is_empty() => Err(failure),
             _ => Ok(found),
         };
-        shared.on_end(&self.name, found, ttl.map_or(shared.options.ttl, |ttl| ttl.min(shared.options.ttl)));
+        shared.on_end(&self.name, found, ttl);
     }
 
-    /// Returns when nobody waits for it any more, and the name is forgotten.
+    /// What was found, and how long it is kept.
+    fn so_far(&self, shared: &Shared) -> (Vec<IpAddr>, Duration) {
+        let progress = self.progress.borrow();
+        let longest = shared.options.ttl;
+        (unique(&progress.addresses), progress.ttl.map_or(longest, |ttl| ttl.min(longest)))
+    }
+
+    /// Returns when nobody waits for it any more. What was found by then is kept as a whole answer is: a connection
+    /// that was made before the other IP version was answered would have each later one ask again.
     async fn abandoned(&self) {
         loop {
             self.progress.closed().await;
@@ -91,7 +97,11 @@ impl Asking {
             let Some(shared) = self.shared.upgrade() else { return };
             let mut state = shared.lock();
             if self.progress.receiver_count() == 0 {
-                let flight = state.cache.abandon(&self.name);
+                let (found, ttl) = self.so_far(&shared);
+                let flight = match found.is_empty() {
+                    true => state.cache.abandon(&self.name),
+                    false => state.cache.land(&self.name, Ok(found.into()), ttl.min(LONGEST_TTL), Instant::now()),
+                };
                 drop(state);
                 drop(flight);
                 return;

@@ -164,13 +164,33 @@ async fn a_lookup_of_a_given_resolver_ends_with_its_last_asker_or_the_session() 
     second.next().await.unwrap();
     drop(second);
     breathe().await;
-    assert_eq!((slow.ended.load(Ordering::SeqCst), resolver.shared.lock().cache.len()), (1, 0));
+    assert_eq!(slow.ended.load(Ordering::SeqCst), 1);
 
-    let mut third = resolver.lookup("a.test", 80);
+    let silent = Resolver::new(&Dns::default(), Some(Arc::new(Silent))).unwrap();
+    let mut unanswered = silent.lookup("a.test", 80);
+    unanswered.started(None).await;
+    drop(unanswered);
+    breathe().await;
+    assert_eq!(silent.shared.lock().cache.len(), 0);
+
+    let mut third = resolver.lookup("b.test", 80);
     third.next().await.unwrap();
     drop(resolver);
     assert_eq!(third.next().await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(slow.ended.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_a_lookup_found_before_its_last_asker_left_is_kept() {
+    let (slow, resolver) = slow();
+    let mut lookup = resolver.lookup("a.test", 80);
+    assert_eq!(lookup.next().await.unwrap(), Some(vec![ip(1)]));
+    drop(lookup);
+    breathe().await;
+    let again = resolver.lookup("a.test", 80);
+    assert!(again.is_known());
+    assert_eq!(again.all().await.unwrap(), [ip(1)]);
+    assert_eq!((slow.asked.load(Ordering::SeqCst), slow.ended.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
