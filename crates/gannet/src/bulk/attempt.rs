@@ -60,6 +60,13 @@ pub(super) struct Came {
     pub(super) latency: Option<Duration>,
 }
 
+/// A response of which the head is there.
+pub(super) struct Answered {
+    response: Response,
+    /// Whether the row's deadline is what bounds it.
+    by_deadline: bool,
+}
+
 impl Sender {
     pub(super) async fn perform(&self, attempt: Attempt, copies: &dyn Copies) -> Ended {
         let Attempt { row, start, mark } = attempt;
@@ -119,25 +126,38 @@ impl Sender {
     /// Sends the request and gathers the body. What came is in `came`, also where an error follows.
     pub(super) async fn exchange(
         &self,
-        mut request: Request,
+        request: Request,
         deadline: Option<Instant>,
         came: &mut Came,
         share: &mut Share,
     ) -> Result<()> {
+        let answered = self.head(request, deadline, came).await?;
+        self.body(answered, came, share).await
+    }
+
+    /// Sends the request; returns with the head, redirects followed.
+    pub(super) async fn head(
+        &self,
+        mut request: Request,
+        deadline: Option<Instant>,
+        came: &mut Came,
+    ) -> Result<Answered> {
         let by_deadline = self.bound(&mut request, deadline);
-        let late = |error: Error| match error.kind() {
-            ErrorKind::TimeoutTotal if by_deadline => error.with_kind(ErrorKind::TimeoutDeadline),
-            _ => error,
-        };
         let sent = Instant::now();
-        let mut response = self.session.answer(request).await.map_err(late)?;
+        let response = self.session.answer(request).await.map_err(|error| late(error, by_deadline))?;
         came.latency = Some(sent.elapsed());
+        Ok(Answered { response, by_deadline })
+    }
+
+    /// Gathers the body.
+    pub(super) async fn body(&self, answered: Answered, came: &mut Came, share: &mut Share) -> Result<()> {
+        let Answered { mut response, by_deadline } = answered;
         let body = self.gather(&mut response, share, by_deadline).await;
         let Response { status, headers, url, history, .. } = response;
         let redirected = !history.is_empty();
         let kept = body.as_ref().map_or_else(|_| Bytes::new(), Bytes::clone);
         came.response = Some(Fetched { status, headers, final_url: url, redirected, body: kept });
-        body.map_err(late)?;
+        body.map_err(|error| late(error, by_deadline))?;
         match &came.response {
             Some(fetched) if status.as_u16() >= 400 => Err(Error::of_status(status).with_url(&fetched.final_url)),
             _ => Ok(()),
@@ -186,6 +206,13 @@ async fn wait_for(mark: Option<Mark>) -> Result<()> {
         let message = "the run's state could not be written before the request was sent";
         Error::new(ErrorKind::Closed, gannet_core::Phase::Prepare, message).with_source(error)
     })
+}
+
+fn late(error: Error, by_deadline: bool) -> Error {
+    match error.kind() {
+        ErrorKind::TimeoutTotal if by_deadline => error.with_kind(ErrorKind::TimeoutDeadline),
+        _ => error,
+    }
 }
 
 fn set_total(request: &mut Request, session: &gannet_core::timeout::Timeouts, total: Option<Duration>) {

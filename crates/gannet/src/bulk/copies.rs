@@ -1,9 +1,11 @@
 //! A slow request may be sent a second time (a hedge: Dean and Barroso, "The Tail at Scale", 2013): the first answer
 //! that another attempt would not better counts, and the other request is dropped, which closes its connection or, over
 //! HTTP/2, resets its stream. What fails while the other goes on is told at once: a host that asks to be left alone is.
-//! When and how often is the schedule's to say.
+//! When and how often is the schedule's to say; never once the head has come, since what is slow is told by the time
+//! that heads take, and a body may be long or wait for memory.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gannet_core::ErrorKind;
@@ -64,7 +66,8 @@ impl Sender {
 
     async fn first_of(&self, request: Request, copy: Request, start: &Start, copies: &dyn Copies) -> Ran {
         let (began, deadline) = (Instant::now(), start.deadline.map(Instant::from_std));
-        let mut first = pin!(self.ask(request, deadline, began));
+        let (is_answered, unheeded) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut first = pin!(self.ask(request, deadline, began, &is_answered));
         let wait = start.hedge_after.unwrap_or_default().max(SHORTEST);
         loop {
             tokio::select! {
@@ -72,12 +75,15 @@ impl Sender {
                 ran = &mut first => return ran,
                 () = sleep(wait) => {}
             }
+            if is_answered.load(Ordering::Relaxed) {
+                return first.await;
+            }
             // Asked again while it goes on: a copy needs a slot too, and all may be taken now.
             if copies.may_copy(&start.ticket) {
                 break;
             }
         }
-        let mut second = pin!(self.ask(copy, deadline, began));
+        let mut second = pin!(self.ask(copy, deadline, began, &unheeded));
         let (ran, is_first) = tokio::select! {
             ran = &mut first => (ran, true),
             ran = &mut second => (ran, false),
@@ -94,10 +100,16 @@ impl Sender {
     }
 
     /// The latency is that since the attempt began, also of a copy: so long the host took.
-    async fn ask(&self, request: Request, deadline: Option<Instant>, began: Instant) -> Ran {
+    async fn ask(&self, request: Request, deadline: Option<Instant>, began: Instant, is_answered: &AtomicBool) -> Ran {
         let (mut came, mut share) = (Came::default(), self.memory.share());
         let sent = Instant::now();
-        let result = self.exchange(request, deadline, &mut came, &mut share).await;
+        let result = match self.head(request, deadline, &mut came).await {
+            Ok(answered) => {
+                is_answered.store(true, Ordering::Relaxed);
+                self.body(answered, &mut came, &mut share).await
+            }
+            Err(error) => Err(error),
+        };
         came.latency = came.latency.map(|latency| latency + sent.saturating_duration_since(began));
         Ran { result, came, share }
     }

@@ -70,6 +70,8 @@ async fn race(scripts: [Script; 2], told: &Told, after: Duration) -> (Option<u16
 }
 
 const SOON: Duration = Duration::from_millis(5);
+/// By then, on a clock that stands still while anything moves, the head has come.
+const LATE: Duration = Duration::from_secs(1);
 
 fn answer(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
@@ -121,6 +123,21 @@ async fn the_latency_of_a_copy_that_wins_is_that_of_the_attempt() {
     let (status, latency) = race([first, second], &told, after).await;
     assert_eq!(status, Some(200));
     assert!(latency >= after, "{latency:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_long_behind_its_head_gets_no_copy() {
+    let (told, read) = (Told::default(), Arc::new(Notify::new()));
+    let first = Script::new().expect_head().send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n");
+    // The body comes only when a copy would long have been sent, and answered.
+    let slow = async {
+        sleep(LATE * 20).await;
+        read.notify_one();
+    };
+    let second = Script::new().expect_head().send(answer("200 OK"));
+    let scripts = [first.wait_for(&read).send("a"), second];
+    let ((status, _), ()) = tokio::join!(race(scripts, &told, LATE), slow);
+    assert_eq!((status, told.lost.lock().unwrap().len()), (Some(200), 0), "there was no other");
 }
 
 /// Keeps the holds it is told of.
