@@ -12,7 +12,7 @@ use anyhow::Context;
 use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowMaker, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Sink};
+use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Share, Sink};
 use gannet::{PoolCounters, Session, Url};
 
 use super::runtime;
@@ -314,6 +314,10 @@ struct BatchTeller {
 impl Sink for BatchTeller {
     fn row_maker(&self) -> Option<RowMaker> {
         self.sink.row_maker()
+    }
+
+    fn hold(&mut self, memory: Share) {
+        self.sink.hold(memory);
     }
 
     fn push(&mut self, outcome: Outcome) -> io::Result<()> {

@@ -37,7 +37,7 @@ pub(super) struct Ended {
     pub(super) ticket: Ticket,
     pub(super) facts: schedule::Outcome,
     pub(super) outcome: Outcome,
-    /// Held until the outcome is with the sink.
+    /// The sink's with the outcome.
     pub(super) share: Share,
 }
 

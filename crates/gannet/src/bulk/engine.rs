@@ -92,10 +92,9 @@ impl<S: Source, K: Sink> Engine<S, K> {
 
     /// The next row to start, or what to wait for.
     pub(super) fn next(&mut self, memory_full: bool, now: Instant) -> Next {
-        self.schedule.pause(Pause::Memory, memory_full);
         let mut reads = 0;
         loop {
-            self.look_for_room();
+            self.look_for_room(memory_full);
             match self.schedule.poll(now.into_std()) {
                 Action::Start(start) => match self.row(start.row) {
                     Ok(row) => {
@@ -139,6 +138,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         let mut mark = None;
         match self.schedule.on_outcome(ticket, facts, now.into_std()) {
             Verdict::Finished => {
+                self.sink().hold(share);
                 self.finish(outcome, row);
                 mark = self.sink().on_pushed();
                 if mark.is_some() {
@@ -153,7 +153,6 @@ impl<S: Source, K: Sink> Engine<S, K> {
         if let Some((host, delay)) = held {
             self.sink().on_hold(&host, delay);
         }
-        drop(share);
         mark
     }
 
@@ -230,7 +229,7 @@ impl<S: Source, K: Sink> Engine<S, K> {
         None
     }
 
-    fn look_for_room(&mut self) {
+    fn look_for_room(&mut self, memory_full: bool) {
         let mut cx = Context::from_waker(&self.waker);
         let sink = self.sink.as_mut().expect("invariant: the sink is taken at the end only");
         let turns = sink.awaits_turns();
@@ -243,7 +242,8 @@ impl<S: Source, K: Sink> Engine<S, K> {
             }
         };
         self.schedule.pause(Pause::Output, full && !turns);
-        self.schedule.pause(Pause::Input, full && turns);
+        self.schedule.pause(Pause::Memory, memory_full && !turns);
+        self.schedule.pause(Pause::Input, (full || memory_full) && turns);
     }
 
     /// `row` is what the sink's [`RowMaker`](super::sink::RowMaker) made of it.

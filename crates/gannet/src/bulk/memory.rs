@@ -1,7 +1,10 @@
-//! The memory that bodies share while rows are under way. Beyond the limit no new row starts and bodies wait to
-//! grow; one of them always may, so that what is under way gets done and gives its share back.
+//! The memory that bodies share from when they begin to come until whoever is behind the sink has taken them. Beyond the
+//! limit no new row starts and bodies wait to grow; one of them always may, so that what is under way gets done and
+//! gives its share back.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
 
 use tokio::sync::Notify;
 
@@ -9,6 +12,8 @@ pub(super) struct Memory {
     limit: u64,
     state: Mutex<State>,
     freed: Notify,
+    /// Who starts rows: woken when something is freed after it was told that there is no room.
+    starter: Waker,
 }
 
 #[derive(Default)]
@@ -17,19 +22,23 @@ struct State {
     /// The body that may grow beyond the limit.
     privileged: Option<u64>,
     next_id: u64,
+    /// Somebody was told that there is no room.
+    is_awaited: bool,
 }
 
-/// One body's share; dropping it gives it back.
-pub(super) struct Share {
+/// One body's share of [`BulkOptions::memory`](super::BulkOptions::memory). It counts until this is dropped; a sink gets
+/// it by [`Sink::hold`](super::Sink::hold).
+pub struct Share {
     memory: Arc<Memory>,
     id: u64,
     held: u64,
 }
 
 impl Memory {
-    pub(super) fn new(limit: u64) -> Arc<Self> {
+    pub(super) fn new(limit: u64, starter: Waker) -> Arc<Self> {
         // With nothing at all no row would ever start.
-        Arc::new(Memory { limit: limit.max(1), state: Mutex::default(), freed: Notify::new() })
+        let limit = limit.max(1);
+        Arc::new(Memory { limit, state: Mutex::default(), freed: Notify::new(), starter })
     }
 
     pub(super) fn share(self: &Arc<Self>) -> Share {
@@ -38,12 +47,26 @@ impl Memory {
         Share { memory: self.clone(), id: state.next_id, held: 0 }
     }
 
+    /// Whether no new row may start; who asks for rows is then woken when that may have changed.
     pub(super) fn is_full(&self) -> bool {
-        self.lock().used >= self.limit
+        let mut state = self.lock();
+        let is_full = state.used >= self.limit;
+        state.is_awaited |= is_full;
+        is_full
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("invariant: nothing panics under the memory's lock")
+    }
+
+    /// Tells everybody who waits, once the lock is given back.
+    fn on_freed(&self, mut state: MutexGuard<'_, State>) {
+        let is_awaited = std::mem::take(&mut state.is_awaited);
+        drop(state);
+        self.freed.notify_waiters();
+        if is_awaited {
+            self.starter.wake_by_ref();
+        }
     }
 }
 
@@ -52,6 +75,26 @@ impl Share {
     pub(super) fn count(&mut self, bytes: u64) {
         self.memory.lock().used += bytes;
         self.held += bytes;
+    }
+
+    /// What the body became takes so much, whatever the limit says.
+    pub(super) fn resize(&mut self, bytes: u64) {
+        let mut state = self.memory.lock();
+        state.used = state.used - self.held + bytes;
+        self.held = bytes;
+        if state.privileged == Some(self.id) && state.used <= self.memory.limit {
+            state.privileged = None;
+        }
+        self.memory.on_freed(state);
+    }
+
+    /// The body is whole but has to wait for others before it is taken: one of those may grow in its place.
+    pub(super) fn give_way(&mut self) {
+        let mut state = self.memory.lock();
+        if state.privileged == Some(self.id) {
+            state.privileged = None;
+            self.memory.on_freed(state);
+        }
     }
 
     /// Grows the share to `bytes`; whether that had to wait for others.
@@ -91,8 +134,14 @@ impl Drop for Share {
         if state.privileged == Some(self.id) {
             state.privileged = None;
         }
-        drop(state);
-        self.memory.freed.notify_waiters();
+        self.memory.on_freed(state);
+    }
+}
+
+/// By its size.
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share").field("held", &self.held).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_limit_one_grows_and_the_others_wait_for_it() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(100, Waker::noop().clone());
         let (mut first, mut second) = (memory.share(), memory.share());
         assert!(!first.grow_to(60).await);
         assert!(!second.grow_to(40).await);
@@ -120,7 +169,7 @@ mod tests {
 
     #[test]
     fn without_any_memory_one_body_at_a_time_has_what_it_takes() {
-        let memory = Memory::new(0);
+        let memory = Memory::new(0, Waker::noop().clone());
         assert!(!memory.is_full());
         let (mut first, mut second) = (memory.share(), memory.share());
         assert!(first.grow_to(7).now_or_never().is_some());
@@ -130,12 +179,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_waiter_wakes_when_memory_is_given_back() {
-        let memory = Memory::new(10);
+        let memory = Memory::new(10, Waker::noop().clone());
         let (mut first, mut second) = (memory.share(), memory.share());
         first.grow_to(11).await;
         let waiting = tokio::spawn(async move { second.grow_to(10).await });
         tokio::task::yield_now().await;
         drop(first);
         assert!(waiting.await.unwrap());
+    }
+
+    #[test]
+    fn who_gives_way_lets_another_grow_and_goes_on_counting() {
+        let memory = Memory::new(10, Waker::noop().clone());
+        let (mut first, mut second) = (memory.share(), memory.share());
+        assert!(first.grow_to(11).now_or_never().is_some());
+        first.give_way();
+        assert!(memory.is_full());
+        assert!(second.grow_to(1).now_or_never().is_some());
+        assert!(first.grow_to(12).now_or_never().is_none());
+        drop(second);
+        first.resize(9);
+        assert!(!memory.is_full());
     }
 }

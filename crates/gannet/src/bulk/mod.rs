@@ -20,6 +20,7 @@ pub mod source;
 pub mod state;
 
 pub use fetch::{Fetch, FetchAll, Outcomes};
+pub use memory::Share;
 pub use prior::Prior;
 pub use row::{Fetched, Outcome, Row};
 pub use run::{Control, End, Finished, Run, Snapshot};
@@ -60,7 +61,10 @@ pub struct BulkOptions {
     /// less. A request's own [`max_body`](crate::RequestBuilder::max_body) goes before both.
     pub max_body: u64,
     /// Bodies held at once, in bytes, over all rows; 256 MiB. Beyond it nothing new starts and bodies wait to grow,
-    /// all but one.
+    /// Bodies held at once, in bytes, over all rows: those that come, and finished ones that nobody has taken yet from a
+    /// stream of outcomes, or that an output has no room for; 256 MiB. Beyond it nothing new starts and bodies wait to
+    /// grow, all but one. In input order rows behind one that is not done go beyond it one by one rather than stop. Lists
+    /// of outcomes that are given out together are not counted.
     pub memory: u64,
     /// Threads that the requests are on; one, which is the runtime that drives the run (the command: one for each
     /// processor, eight at the most). Each further one is a runtime of its own for as long as the run lasts, with its part

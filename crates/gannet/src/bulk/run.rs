@@ -80,7 +80,8 @@ impl<S: Source + 'static, K: Sink + 'static> Run<S, K> {
     pub fn new(session: &Session, source: S, sink: K, options: BulkOptions) -> Self {
         let signal = Arc::new(Signal::default());
         let engine = Engine::new(source, sink, &options, Waker::from(signal.clone()));
-        let (engine, memory) = (Mutex::new(engine), Memory::new(options.memory));
+        let memory = Memory::new(options.memory, Waker::from(signal.clone()));
+        let engine = Mutex::new(engine);
         let (session, options) = (session.clone(), Arc::new(options));
         Run { shared: Arc::new(Shared { engine, session, options, memory, signal }) }
     }

@@ -54,7 +54,7 @@ fn start(after: Duration) -> Start {
 fn sender() -> Sender {
     let session = Session::new(crate::Options::default()).unwrap();
     let options = Arc::new(BulkOptions::default());
-    let memory = Memory::new(options.memory);
+    let memory = Memory::new(options.memory, Waker::noop().clone());
     Sender { session, options, memory, maker: None, home: None }
 }
 
@@ -161,7 +161,7 @@ fn a_hold_that_a_loser_brought_is_kept_to_and_written_down() {
     options.polite.hedge = true;
     let urls = (0..202).map(|row| format!("http://a.test/{row}").into()).collect();
     let mut engine = Engine::new(ListSource::new(None, urls), Holds::default(), &options, Waker::noop().clone());
-    let memory = Memory::new(1);
+    let memory = Memory::new(1, Waker::noop().clone());
     let mut now = Instant::now();
     let start = |engine: &mut Engine<_, _>, now| match engine.next(false, now) {
         Next::Start(attempt) => Some(attempt),

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-use super::{Outcome, Sink};
+use super::{Outcome, Share, Sink};
 
 /// Keeps every outcome at the place of its index. Memory grows with the rows.
 #[derive(Debug, Default)]
@@ -58,6 +58,8 @@ impl Sink for CollectSink {
 #[derive(Debug)]
 pub struct ChannelSink {
     channel: Arc<Channel>,
+    /// Of the outcome that is pushed next.
+    share: Option<Share>,
 }
 
 impl ChannelSink {
@@ -67,23 +69,33 @@ impl ChannelSink {
     pub fn new(bound: usize, ordered: bool) -> (ChannelSink, OutcomeReceiver) {
         let state = State { waiting: ordered.then(BTreeMap::new), ..State::default() };
         let channel = Arc::new(Channel { bound: bound.max(1), state: Mutex::new(state) });
-        (ChannelSink { channel: Arc::clone(&channel) }, OutcomeReceiver { channel })
+        (ChannelSink { channel: Arc::clone(&channel), share: None }, OutcomeReceiver { channel })
     }
 }
 
 impl Sink for ChannelSink {
+    fn hold(&mut self, memory: Share) {
+        self.share = Some(memory);
+    }
+
     /// Fails with [`io::ErrorKind::BrokenPipe`] once the receiver is dropped.
     fn push(&mut self, outcome: Outcome) -> io::Result<()> {
+        let share = self.share.take();
         let mut state = self.channel.lock();
         if state.is_unread {
             return Err(broken_pipe());
         }
+        let (index, next, mut queued) = (outcome.index, state.next, Queued { outcome, share });
         match &mut state.waiting {
             Some(waiting) => {
-                waiting.insert(outcome.index, outcome);
+                if let Some(share) = queued.share.as_mut().filter(|_| index != next) {
+                    // The row whose turn it is must get done, or nothing here is ever taken.
+                    share.give_way();
+                }
+                waiting.insert(index, queued);
                 state.release();
             }
-            None => state.ready.push_back(outcome),
+            None => state.ready.push_back(queued),
         }
         let reader = if state.ready.is_empty() { None } else { state.reader.take() };
         drop(state);
@@ -111,7 +123,7 @@ impl Sink for ChannelSink {
     /// In order, where nothing can be read before an earlier row is done.
     fn awaits_turns(&self) -> bool {
         let state = self.channel.lock();
-        state.waiting.is_some() && state.ready.is_empty()
+        state.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty()) && state.ready.is_empty()
     }
 
     /// Ends the stream, and is ready at once: what was pushed is the receiver's. In order, a run that was stopped
@@ -142,12 +154,13 @@ impl OutcomeReceiver {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         let mut state = self.channel.lock();
-        if let Some(outcome) = state.ready.pop_front() {
+        if let Some(Queued { outcome, share }) = state.ready.pop_front() {
             // Also when what is left waits for its turn: then rows that were read already may go on.
             let is_news = state.len() < self.channel.bound || state.ready.is_empty();
             let writer = if is_news { state.writer.take() } else { None };
             drop(state);
             wake(writer);
+            drop(share);
             return Poll::Ready(Some(outcome));
         }
         if state.is_ended {
@@ -183,11 +196,17 @@ struct Channel {
     state: Mutex<State>,
 }
 
+/// An outcome that nobody has taken yet, and what it takes of the run's memory until then.
+struct Queued {
+    outcome: Outcome,
+    share: Option<Share>,
+}
+
 #[derive(Default)]
 struct State {
-    ready: VecDeque<Outcome>,
+    ready: VecDeque<Queued>,
     /// In order only: what is finished before its turn.
-    waiting: Option<BTreeMap<u64, Outcome>>,
+    waiting: Option<BTreeMap<u64, Queued>>,
     /// The index whose turn it is.
     next: u64,
     is_ended: bool,

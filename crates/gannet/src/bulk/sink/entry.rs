@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use gannet_core::ErrorKind;
 
 use super::hosts::host;
-use crate::bulk::Outcome;
+use crate::bulk::{Outcome, Share};
 
 /// Rows and entries that wait to be written.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Batch {
     pub(crate) names: String,
     /// Somebody waits for it.
     pub(crate) is_urgent: bool,
+    /// What rows beyond the bound take of the run's memory, until they are written.
+    pub(crate) shares: Vec<Share>,
 }
 
 /// Something a run's state must know.
@@ -74,6 +76,12 @@ impl Batch {
         }));
     }
 
+    /// The row added last, of so many bytes, counts until it is written.
+    pub(crate) fn hold(&mut self, mut share: Share, row: usize) {
+        share.resize(row as u64);
+        self.shares.push(share);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.entries.is_empty()
     }
@@ -85,6 +93,7 @@ impl Batch {
         self.entries.clear();
         self.entries.shrink_to(most / size_of::<Entry>());
         self.is_urgent = false;
+        self.shares = Vec::new();
         self.names.clear();
         self.names.shrink_to(most);
     }

@@ -41,7 +41,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Outcome;
+use super::{Outcome, Share};
 
 /// Takes outcomes.
 pub trait Sink: Send {
@@ -71,6 +71,11 @@ pub trait Sink: Send {
 
     /// The input has ended; it has so many rows.
     fn on_end_of_input(&mut self, _rows: u64) {}
+
+    /// What the body of the outcome that is pushed next takes of the run's memory
+    /// ([`BulkOptions::memory`](super::BulkOptions::memory)). It counts until this is dropped: by a sink whose outcomes
+    /// are taken bit by bit when that one is, by default at once.
+    fn hold(&mut self, _memory: Share) {}
 
     /// Takes one outcome. Called also when [`Sink::poll_room`] said there is none: what was in flight must go
     /// somewhere; it is bounded by the concurrency.

@@ -18,7 +18,7 @@ use super::render::{RowFormat, RowMaker};
 use super::spill::Spill;
 use super::stats::Stats;
 use super::writer::{Level, Mark, RowWriter};
-use super::{Outcome, Sink};
+use super::{Outcome, Share, Sink};
 use crate::buffer;
 
 /// How rows are brought into the order of the input.
@@ -47,6 +47,8 @@ pub struct RowSink {
     /// None where rows go nowhere.
     writer: Option<RowWriter>,
     ordered: Option<Ordered>,
+    /// Of the outcome that is pushed next.
+    share: Option<Share>,
     /// Whether the writer keeps a state, and is told what happens beside the rows.
     records: Option<Records>,
 }
@@ -76,7 +78,14 @@ impl RowSink {
     /// The writing thread cannot be started.
     pub fn new(output: Output, format: RowFormat, ordered: Option<OrderedOptions>) -> io::Result<Self> {
         if output.is_discard() {
-            return Ok(RowSink { format, stats: Stats::default(), writer: None, ordered: None, records: None });
+            return Ok(RowSink {
+                format,
+                stats: Stats::default(),
+                writer: None,
+                ordered: None,
+                share: None,
+                records: None,
+            });
         }
         let dir = output.dir().map_or_else(std::env::temp_dir, PathBuf::from);
         let ordered = ordered.map(|options| Ordered {
@@ -85,7 +94,7 @@ impl RowSink {
             scratch: Vec::new(),
         });
         let writer = Some(RowWriter::new(output)?);
-        Ok(RowSink { format, stats: Stats::default(), writer, ordered, records: None })
+        Ok(RowSink { format, stats: Stats::default(), writer, ordered, share: None, records: None })
     }
 
     /// Writes to the output of a run state, and the state with it; what earlier runs came to is counted already. The
@@ -102,7 +111,7 @@ impl RowSink {
         // Slots of the concurrency wait for the rows to be written.
         let pace = super::writer::Pace { gather: PROMPT, chunk: 1 << 20 };
         let writer = Some(RowWriter::start(state.into_writer(), pace)?);
-        Ok(RowSink { format, stats, writer, ordered: None, records })
+        Ok(RowSink { format, stats, writer, ordered: None, share: None, records })
     }
 
     fn record(&self, urgent: bool, entry: Entry) -> Option<Mark> {
@@ -156,6 +165,10 @@ impl Sink for RowSink {
         self.record(false, Entry::End(rows));
     }
 
+    fn hold(&mut self, memory: Share) {
+        self.share = Some(memory);
+    }
+
     fn push(&mut self, mut outcome: Outcome) -> io::Result<()> {
         let mut row = buffer::take_write();
         RowMaker::new(self.format, self.writer.is_some()).make(&mut outcome, &mut row);
@@ -166,15 +179,32 @@ impl Sink for RowSink {
 
     fn push_row(&mut self, outcome: Outcome, row: &[u8]) -> io::Result<()> {
         self.stats.count(&outcome);
+        let share = self.share.take();
         let Some(writer) = &self.writer else {
             return Ok(());
         };
+        // The writer's own buffer is bounded: what does not fit into it any more counts as the body did.
+        let bound = writer.bound();
+        let hold = |batch: &mut Batch| match share {
+            Some(share) if batch.rows.len() >= bound => batch.hold(share, row.len()),
+            _ => {}
+        };
         if let Some(records) = &mut self.records {
-            records.last = writer.push_batch(false, |batch: &mut Batch| batch.push_row(&outcome, row))?;
+            records.last = writer.push_batch(false, |batch| {
+                batch.push_row(&outcome, row);
+                hold(batch);
+            })?;
             return Ok(());
         }
         match &mut self.ordered {
-            None => writer.push(|out| out.extend_from_slice(row)),
+            None => {
+                let pushed = writer.push_batch(false, |batch| {
+                    batch.rows.extend_from_slice(row);
+                    hold(batch);
+                });
+                pushed.map(|_| ())
+            }
+            // Those that wait for their turn have a bound of their own, and go to disk beyond it.
             Some(ordered) => {
                 ordered.push(outcome.index, row);
                 ordered.hand_on(writer)?;

@@ -109,6 +109,11 @@ impl RowWriter {
         self.shared.has_room(&self.shared.lock())
     }
 
+    /// So many bytes of rows leave no room.
+    pub(crate) fn bound(&self) -> usize {
+        self.shared.bound()
+    }
+
     /// Ready when there is room; pending wakes the task then. The task is woken too when the output fails after that.
     /// One task at a time.
     ///

@@ -4,6 +4,7 @@ mod doors;
 mod faults;
 mod hedge;
 mod limits;
+mod memory;
 mod retries;
 #[cfg(feature = "state")]
 mod state;

@@ -112,8 +112,12 @@ impl Shared {
         self.work.notify_one();
     }
 
+    pub(super) fn bound(&self) -> usize {
+        ROOM_CHUNKS * self.pace.chunk
+    }
+
     pub(super) fn has_room(&self, state: &State) -> bool {
-        state.pending.rows.len() < ROOM_CHUNKS * self.pace.chunk && state.pending.entries.len() < ROOM_ENTRIES
+        state.pending.rows.len() < self.bound() && state.pending.entries.len() < ROOM_ENTRIES
     }
 
     pub(super) fn run(&self, target: &mut dyn BatchWriter) {
