@@ -115,6 +115,14 @@ impl Lease {
         }
     }
 
+    /// The shared connection broke without a word, and so may the idle ones beside it have: what is sent again gets a new
+    /// one.
+    pub(crate) fn retire_idle(&self) {
+        if let (Some(pool), Held::Stream { .. }) = (&self.pool, &self.held) {
+            pool.retire_idle(self.origin);
+        }
+    }
+
     /// Should the connection be closed with this lease, then for this reason.
     pub(crate) fn because(&mut self, why: Why) {
         self.why = why;

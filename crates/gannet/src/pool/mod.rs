@@ -304,6 +304,16 @@ impl Pool {
         self.serve_closing(state, gone);
     }
 
+    /// The idle shared connections of this origin are no better than one that was found dead.
+    fn retire_idle(self: &Arc<Self>, origin: OriginId) {
+        let mut state = self.lock();
+        let gone = state.queues.take_idle_shared(origin);
+        self.counters.on_closed(Why::Stale, gone.len());
+        // Under the lock, which is rare: before their slots are used.
+        close_all(gone);
+        self.serve(state);
+    }
+
     fn slot_freed(self: &Arc<Self>, origin: OriginId) {
         let mut state = self.lock();
         state.queues.on_closed(origin);

@@ -33,6 +33,9 @@ impl Http2 {
             self.lease.retire(Why::Failed);
             let fault = muxed.and_then(|muxed| muxed.fault());
             unanswered = phase == Phase::Head && fault.is_none();
+            if unanswered {
+                self.lease.retire_idle();
+            }
             match (phase, fault) {
                 (_, Some(Fault::Silent)) => new(broken, "the server did not answer a ping"),
                 (_, Some(Fault::Flooded)) => new(self.if_to_blame(broken), "the connection was given up"),

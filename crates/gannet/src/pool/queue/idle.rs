@@ -24,6 +24,16 @@ impl<C, W, M: Clone> Queues<C, W, M> {
         all
     }
 
+    /// Takes out this origin's shared connections that carry nothing.
+    pub(in crate::pool) fn take_idle_shared(&mut self, id: OriginId) -> Vec<Closed<C, M>> {
+        let idle = self.origins[id as usize].shared.take_idle(None);
+        for _ in &idle {
+            self.idle -= 1;
+            self.on_closed(id);
+        }
+        idle.into_iter().map(Closed::Shared).collect()
+    }
+
     /// Takes out connections that have been idle since `until` or longer, and says since when the oldest of the others is.
     pub(in crate::pool) fn expire(
         &mut self,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use gannet::ErrorKind;
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -436,4 +436,23 @@ async fn a_connection_that_the_server_closed_while_idle_is_replaced_for_every_me
         let answer = in_time(session.request_named(method, server.url("/")).send()).await.unwrap();
         assert_eq!((answer.text().await.unwrap().as_str(), server.connections()), ("two", 2), "{method}");
     }
+}
+
+#[tokio::test]
+async fn after_one_stale_connection_a_new_one_is_made_and_no_other_idle_one_tried() {
+    let (both, asked) = (Arc::new(Barrier::new(2)), asked(&[(frames::MAX_CONCURRENT_STREAMS, 1)]));
+    let answers = |script: Script, stream| script.send(frames::answer(stream, "200", "ok"));
+    let dies = |script: Script| script.expect_frame(frames::HEADERS).close();
+    // The first answer is there for the limit to be known.
+    let first = answers(answers(asked.clone(), 1).expect_frame(frames::HEADERS).meet(&both), 3);
+    let second = answers(asked.clone().meet(&both), 1);
+    let server = serve([dies(first), dies(second), answers(asked, 1).hang()]).await;
+    let session = speaking(|_| {});
+    let ask = async || session.get(server.url("/")).send().await.unwrap().text().await.unwrap();
+    in_time(Box::pin(ask())).await;
+    in_time(Box::pin(async { tokio::join!(ask(), ask()) })).await;
+    assert_eq!(session.pool_stats(), pool(2, 2, 0));
+    assert_eq!(in_time(Box::pin(ask())).await, "ok");
+    assert_eq!((server.connections(), session.pool_stats()), (3, pool(1, 1, 0)));
+    assert_eq!(session.pool_counters().closed.stale, 1, "not even tried");
 }
