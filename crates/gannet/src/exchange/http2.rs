@@ -27,12 +27,15 @@ use crate::exchange::{Clock, Failed, Watch, cut_off};
 use crate::http2::{Seat, from_map};
 use crate::pool::{Lease, Why};
 use crate::timings::Marks;
-use outgoing::Outgoing;
+use outgoing::{Outgoing, Unwritten};
 
 pub(crate) struct Http2 {
     response: Option<ResponseFuture>,
     body: Option<RecvStream>,
     outgoing: Option<Outgoing>,
+    unwritten: Unwritten,
+    /// The whole body, if there is one, is with the socket.
+    is_sent: bool,
     /// A body that was not begun when the answer came.
     unsent: Option<Source>,
     /// What came last and was handed on.
@@ -107,6 +110,8 @@ impl Http2 {
             response: Some(response),
             body: None,
             outgoing,
+            unwritten: Unwritten::default(),
+            is_sent: is_empty,
             unsent: None,
             piece: Bytes::new(),
             trailers: None,
@@ -315,13 +320,16 @@ impl Http2 {
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<Failed> {
+        self.note_written();
+        let is_starved = self.is_starved();
         let Some(seat) = &mut self.seat else { return Poll::Pending };
         if seat.cut.poll(cx) {
             return Poll::Ready(cut_off(phase));
         }
-        // While the body waits to be asked for, that wait takes the place of `read`.
+        // While the body waits to be asked for, that wait takes the place of `read`; and a server that waits for more of
+        // it is not late.
         let is_held = self.outgoing.as_ref().is_some_and(|out| out.held.is_some());
-        let read = self.clock.read.filter(|_| !is_held);
+        let read = self.clock.read.filter(|_| !is_held && !is_starved);
         let error = match (Clock { read, ..self.clock }).poll(&mut seat.alarm, cx, phase) {
             Poll::Ready(error) => error,
             Poll::Pending => return Poll::Pending,

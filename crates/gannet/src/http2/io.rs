@@ -20,6 +20,9 @@ use crate::error::is_tls_refusal;
 /// After a failed write the end of what can be read comes at once; if it does not, the connection ends all the same.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Pings, acknowledgements and windows are written in so few bytes: they move nobody's body.
+const CONTROL_FRAMES: usize = 64;
+
 pub(super) struct ReadAhead {
     stream: Stream,
     buffer: ReadBuffer,
@@ -42,6 +45,8 @@ pub(super) struct Heard {
     since: Instant,
     /// When something last came, in nanoseconds from then on.
     at: AtomicU64,
+    /// When the socket last took more than control frames, likewise.
+    wrote: AtomicU64,
     /// Heads that may still come unread.
     pub(super) heads: Heads,
     going_away: AtomicBool,
@@ -61,8 +66,9 @@ pub(crate) enum Fault {
 
 impl Heard {
     pub(super) fn new() -> Self {
-        let (at, going_away, fault) = (AtomicU64::new(0), AtomicBool::new(false), OnceLock::new());
-        Heard { since: Instant::now(), at, heads: Heads::new(), going_away, fault }
+        let (at, wrote) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (going_away, fault) = (AtomicBool::new(false), OnceLock::new());
+        Heard { since: Instant::now(), at, wrote, heads: Heads::new(), going_away, fault }
     }
 
     /// Whether the server has said that it ends the connection.
@@ -89,9 +95,22 @@ impl Heard {
         self.since.elapsed().saturating_sub(Duration::from_nanos(self.at()))
     }
 
+    pub(super) fn wrote_at(&self) -> Instant {
+        self.since + Duration::from_nanos(self.wrote.load(Ordering::Relaxed))
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn on_written(&self, result: &Poll<io::Result<usize>>) {
+        if matches!(result, Poll::Ready(Ok(count)) if *count > CONTROL_FRAMES) {
+            self.wrote.store(self.nanos(), Ordering::Relaxed);
+        }
+    }
+
     fn on_bytes(&self, frames: &mut Frames, bytes: &[u8]) -> io::Result<()> {
-        let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.at.store(nanos, Ordering::Relaxed);
+        self.at.store(self.nanos(), Ordering::Relaxed);
         let mut fits = true;
         frames.pass(bytes, |kind, stream| match kind {
             heads::HEADERS => fits &= self.heads.admit(stream),
@@ -189,6 +208,7 @@ impl AsyncWrite for ReadAhead {
             return Poll::Ready(Ok(bytes.len()));
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.heard.on_written(&result);
         self.or_broken(cx, result, bytes.len())
     }
 
@@ -202,6 +222,7 @@ impl AsyncWrite for ReadAhead {
             return Poll::Ready(Ok(all));
         }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.heard.on_written(&result);
         self.or_broken(cx, result, all)
     }
 

@@ -42,7 +42,7 @@ const ASSUMED_STREAMS: usize = 101;
 /// stops none of the others.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 /// What one request's body may have on its way out.
-const SEND_BUFFER: usize = 256 << 10;
+pub(crate) const SEND_BUFFER: usize = 256 << 10;
 /// Frames for streams that we gave up are ignored for so many of them, and so long: a server that answers late is no
 /// reason to end the connection.
 const FORGOTTEN_STREAMS: usize = 1024;
@@ -210,6 +210,11 @@ impl Muxed {
     /// For how long nothing has come on the connection, for whichever request.
     pub(crate) fn silent_for(&self) -> Duration {
         self.heard.silent_for()
+    }
+
+    /// When the socket last took more than control frames, for whichever request.
+    pub(crate) fn wrote_at(&self) -> Instant {
+        self.heard.wrote_at()
     }
 
     /// Whether a broken rule can be held against the one request that saw it: there was no other, or the server

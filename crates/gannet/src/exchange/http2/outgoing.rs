@@ -1,7 +1,9 @@
-//! A request's body on its way out over a stream, as far as the windows allow, polled beside the response.
+//! A request's body on its way out over a stream, as far as the windows allow, polled beside the response. What the
+//! stream has taken is not with the socket yet: h2 keeps it, and lets go of a piece when that is written.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use super::Http2;
 use crate::body::{Kind, Source};
 use crate::error::Error;
 use crate::exchange::Failed;
+use crate::http2::SEND_BUFFER;
 
 /// A body on its way out.
 pub(super) struct Outgoing {
@@ -22,17 +25,48 @@ pub(super) struct Outgoing {
     piece: Bytes,
     /// Nothing comes from the source any more.
     ended: bool,
+    /// The source has nothing now.
+    is_waiting: bool,
     pub(super) held: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outgoing {
     pub(super) fn new(stream: SendStream<Bytes>, body: &mut Kind, held: Option<Instant>) -> Self {
         let held = held.map(|until| Box::pin(sleep_until(until)));
-        match body {
+        let (source, piece, ended) = match body {
             // Sent from where it is.
-            Kind::Bytes(bytes) => Outgoing { stream, source: Source::done(), piece: bytes.clone(), ended: true, held },
-            body => Outgoing { stream, source: Source::new(body), piece: Bytes::new(), ended: false, held },
-        }
+            Kind::Bytes(bytes) => (Source::done(), bytes.clone(), true),
+            body => (Source::new(body), Bytes::new(), false),
+        };
+        Outgoing { stream, source, piece, ended, is_waiting: false, held }
+    }
+}
+
+/// The piece that was handed over last, by what is left of it.
+#[derive(Default)]
+pub(super) struct Unwritten(Weak<()>);
+
+impl Unwritten {
+    /// The same bytes; they count until nobody has them any more.
+    fn watch(&mut self, piece: Bytes) -> Bytes {
+        let alive = Arc::new(());
+        self.0 = Arc::downgrade(&alive);
+        Bytes::from_owner(Watched { piece, _alive: alive })
+    }
+
+    fn is_written(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+struct Watched {
+    piece: Bytes,
+    _alive: Arc<()>,
+}
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
     }
 }
 
@@ -63,11 +97,18 @@ impl Http2 {
                             Error::new(ErrorKind::Request, Phase::Send, "the request's body").with_source(error);
                         return Err(Failed { error, unanswered: false });
                     }
-                    Poll::Pending => return Ok(()),
+                    Poll::Pending => {
+                        out.is_waiting = true;
+                        return Ok(());
+                    }
+                }
+                if let Some(out) = self.outgoing.as_mut().filter(|out| out.is_waiting) {
+                    out.is_waiting = false;
+                    self.clock.moved = Instant::now();
                 }
                 continue;
             }
-            out.stream.reserve_capacity(out.piece.len());
+            out.stream.reserve_capacity(reserved(out.piece.len()));
             let mut room = out.stream.capacity();
             if room == 0 {
                 match out.stream.poll_capacity(cx) {
@@ -81,7 +122,7 @@ impl Http2 {
             }
             let piece = out.piece.split_to(room.min(out.piece.len()));
             let (last, length) = (out.piece.is_empty() && out.ended, piece.len());
-            if out.stream.send_data(piece, last).is_err() || last {
+            if out.stream.send_data(self.unwritten.watch(piece), last).is_err() || last {
                 self.outgoing = None;
             }
             self.moved();
@@ -91,5 +132,53 @@ impl Http2 {
             }
         }
         Ok(())
+    }
+
+    /// Whether the server has all there is of the body, and more has to come from our side first.
+    pub(super) fn is_starved(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|out| out.is_waiting) && self.unwritten.is_written()
+    }
+
+    /// Before the answer comes, a body is on its way as long as the socket takes bytes: what h2 has of it moves on with
+    /// them.
+    pub(super) fn note_written(&mut self) {
+        if self.response.is_none() || self.is_sent {
+            return;
+        }
+        // In this order: what is written in between is seen by one of them.
+        self.is_sent = self.outgoing.is_none() && self.unwritten.is_written();
+        if let Some(muxed) = self.lease.muxed() {
+            self.clock.moved = self.clock.moved.max(muxed.wrote_at());
+        }
+    }
+}
+
+/// How much to ask for: no more than is taken at once, which h2 counts in 32 bits.
+fn reserved(left: usize) -> usize {
+    left.min(SEND_BUFFER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_any_size_asks_for_what_32_bits_can_count() {
+        assert_eq!(
+            [0, 1, SEND_BUFFER, 1 << 32, usize::MAX].map(reserved),
+            [0, 1, SEND_BUFFER, SEND_BUFFER, SEND_BUFFER]
+        );
+    }
+
+    #[test]
+    fn a_piece_counts_as_unwritten_until_the_last_who_has_of_it_lets_go() {
+        let mut unwritten = Unwritten::default();
+        assert!(unwritten.is_written());
+        let mut piece = unwritten.watch(Bytes::from_static(b"piece"));
+        let rest = piece.split_off(2);
+        drop(piece);
+        assert!(!unwritten.is_written());
+        drop(rest);
+        assert!(unwritten.is_written());
     }
 }

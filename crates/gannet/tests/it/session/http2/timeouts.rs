@@ -1,6 +1,8 @@
 //! The four timeouts and pings, where a connection is shared.
 
-use gannet::{ErrorKind, Phase};
+use futures_util::StreamExt;
+use gannet::{Body, ErrorKind, Phase};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
@@ -73,6 +75,65 @@ async fn a_server_that_takes_no_body_is_bounded_by_read() {
     let session = speaking(|options| options.timeouts.read = Some(SHORT));
     let error = in_time(session.post(server.url("/")).body(vec![0; 3_000_000]).send()).await.unwrap_err();
     assert_eq!((error.kind(), error.phase()), (ErrorKind::TimeoutRead, Phase::Head), "{error:?}");
+}
+
+/// Reads a request of HTTP/2 so many bytes a second, and answers once nothing comes any more for a minute.
+async fn reads_slowly(mut stream: tokio::net::UnixStream, rate: usize) {
+    let wide = frames::settings(&[(frames::INITIAL_WINDOW_SIZE, i32::MAX as u32)]);
+    let wider = frames::frame(frames::WINDOW_UPDATE, 0, 0, &(1u32 << 30).to_be_bytes());
+    let ack = frames::frame(frames::SETTINGS, 1, 0, &[]);
+    stream.write_all(&[wide, wider, ack].concat()).await.unwrap();
+    let (mut piece, mut left) = (vec![0; rate], UPLOAD);
+    while left > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let count = stream.read(&mut piece).await.unwrap();
+        assert!(count > 0, "given up");
+        left = left.saturating_sub(count);
+    }
+    stream.write_all(&frames::answer(1, "200", "ok")).await.unwrap();
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+}
+
+const UPLOAD: usize = 1 << 20;
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_the_socket_takes_slowly_is_not_cut_by_read() {
+    let place = tempfile::tempdir().unwrap();
+    let door = place.path().join("door");
+    let listener = tokio::net::UnixListener::bind(&door).unwrap();
+    // A Unix socket holds some 200 KiB, and takes more when most of that was read.
+    let server = tokio::spawn(async move { reads_slowly(listener.accept().await.unwrap().0, 64 << 10).await });
+    let session = speaking(|options| {
+        options.connections.unix_socket = Some(door);
+        options.timeouts.read = Some(Duration::from_secs(5));
+    });
+    let answer = session.post("http://some.test/").body(vec![0; UPLOAD]).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "ok");
+    drop(session);
+    server.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_request_waits_for_its_own_body_read_does_not_run() {
+    let limit = Duration::from_secs(5);
+    let body = || {
+        let pieces = futures_util::stream::iter([b"a", b"b"]).then(move |piece| async move {
+            tokio::time::sleep(limit * 20).await;
+            Ok::<_, std::io::Error>(bytes::Bytes::from_static(piece))
+        });
+        Body::stream(Box::pin(pieces), None)
+    };
+    let session = speaking(|options| options.timeouts.read = Some(limit));
+    let both = asked(&[]).expect_frame(frames::DATA).expect_frame(frames::DATA);
+    let server = serve([both.clone().send(frames::answer(1, "200", "ok")).hang()]).await;
+    assert!(session.post(server.url("/")).body(body()).send().await.unwrap().ok());
+    // Once it has all of the body, the server is to answer.
+    let silent = serve([both.expect_frame(frames::DATA).hang()]).await;
+    let started = tokio::time::Instant::now();
+    let error = session.post(silent.url("/")).body(body()).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::TimeoutRead, Phase::Head), "{error:?}");
+    let elapsed = started.elapsed();
+    assert!(elapsed >= limit * 41 && elapsed < limit * 42, "{elapsed:?}");
 }
 
 #[tokio::test]
