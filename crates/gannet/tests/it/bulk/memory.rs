@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gannet::bulk::sink::{Output, RowFormat, RowSink};
 use gannet::bulk::source::ListSource;
-use gannet::bulk::{BulkOptions, End, Run};
+use gannet::bulk::{BulkOptions, End, Outcome, Run};
 use gannet_origin::script::{Script, ScriptedServer};
 
 use super::{assert_in_order, quick, session};
@@ -55,7 +55,7 @@ async fn without_any_memory_all_rows_get_done_one_after_the_other() {
     let server = ScriptedServer::start(vec![large(); 6]).await.unwrap();
     let urls = vec![server.url("/"); 3];
     let outcomes = session().fetch_all(&urls).options(limited(4, 0)).await;
-    assert!(outcomes.iter().all(|outcome| outcome.is_ok()), "they are given out together");
+    assert!(outcomes.iter().all(Outcome::is_ok), "they are given out together");
     let mut stream = session().fetch_iter(urls).options(limited(4, 0)).outcomes();
     for _ in 0..3 {
         assert!(stream.next().await.unwrap().is_ok());
