@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gannet::PoolCounters;
 use gannet::bulk::sink::{Codec, Summary};
-use gannet::bulk::{End, ReceiptSummary};
+use gannet::bulk::{End, HostReceipt, ReceiptSummary};
 use serde::Serialize;
 
 use crate::args::{FetchArgs, FormatArg, SummaryArg};
@@ -43,9 +43,8 @@ pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
         SummaryArg::Text if args.output.quiet => {}
         SummaryArg::Text => {
             tell(summary.to_text().trim_end());
-            if let Some(line) = receipt_line(&report.receipt) {
-                tell(&line);
-            }
+            let lines = receipt_line(&report.receipt).into_iter().chain(learnt_line(report));
+            lines.for_each(|line| tell(&line));
             for line in next_lines(args, report) {
                 tell(&line);
             }
@@ -53,14 +52,30 @@ pub(crate) fn tell_all(args: &FetchArgs, report: &Report) {
     }
 }
 
+fn busiest(receipt: &ReceiptSummary) -> Option<&HostReceipt> {
+    receipt.hosts.iter().max_by_key(|host| (host.most_at_once, host.most_per_second))
+}
+
 /// How hosts were treated: the busiest one stands for all.
 fn receipt_line(receipt: &ReceiptSummary) -> Option<String> {
-    let busiest = receipt.hosts.iter().max_by_key(|host| (host.most_at_once, host.most_per_second))?;
+    let busiest = busiest(receipt)?;
     let of = if receipt.hosts_total > 1 { format!("; of {} hosts", receipt.hosts_total) } else { String::new() };
     let broken = receipt.retry_after_violations;
     Some(format!(
         "receipt   at most {} at once to one host ({}), {} in a second{of}; Retry-After broken: {broken}",
         busiest.most_at_once, busiest.host, receipt.most_per_second
+    ))
+}
+
+/// What held the busiest host back, where it has refused: it is kept to in later runs too.
+fn learnt_line(report: &Report) -> Option<String> {
+    let host = &busiest(&report.receipt)?.host;
+    let (_, learnt) = report.learnt.iter().find(|(name, _)| name == host)?;
+    let rate = learnt.rate?;
+    let precision = if rate < 10.0 { 1 } else { 0 };
+    Some(format!(
+        "learnt    {host} takes some {rate:.precision$} requests a second, and is asked no faster in later runs either; \
+         --learned none forgets, --no-adapt pays no heed"
     ))
 }
 

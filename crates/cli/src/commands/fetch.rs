@@ -12,7 +12,7 @@ use anyhow::Context;
 use gannet::bulk::sink::{BodyFormat, Mark, OrderedOptions, Output, RowMaker, RowSink};
 use gannet::bulk::source::{BodyTemplate, Format, Input, InputOptions, InputSource, RequestDefaults};
 use gannet::bulk::state::Setting;
-use gannet::bulk::{BulkOptions, End, Finished, Outcome, Prior, ReceiptSummary, Run, Share, Sink};
+use gannet::bulk::{BulkOptions, End, Finished, Learnt, Outcome, Prior, ReceiptSummary, Run, Share, Sink};
 use gannet::{PoolCounters, Session, Url};
 
 use super::runtime;
@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) withheld: Vec<String>,
     /// What was done to each host.
     pub(crate) receipt: ReceiptSummary,
+    /// What was learnt of each host.
+    pub(crate) learnt: Vec<(String, Learnt)>,
     /// What the session did with its connections.
     pub(crate) connections: PoolCounters,
 }
@@ -130,15 +132,15 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     });
     // A lookup that hangs must not hold the process.
     runtime.shutdown_background();
-    learned.save(finished.learnt);
+    learned.save(finished.learnt.clone());
     // The rows are written: this changes nothing about them.
     if let Err(error) = who::save(&session, &args.request.who) {
         tell(&format!("warning: {error}"));
     }
-    let receipt = finished.receipt;
+    let (receipt, learnt) = (finished.receipt, finished.learnt);
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
     let (end, elapsed, connections) = (finished.end, started.elapsed(), session.pool_counters());
-    Ok(Some(Report { end, sink, elapsed, resume, withheld, receipt, connections }))
+    Ok(Some(Report { end, sink, elapsed, resume, withheld, receipt, learnt, connections }))
 }
 
 async fn drive(
