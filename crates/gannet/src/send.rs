@@ -209,8 +209,9 @@ impl Sending<'_> {
         let upload = Upload::new(out, &mut self.request.body.kind, framing == RequestBody::Chunked, held);
         let watch = Watch::new(self.take_marks(), self.tracer.clone(), meters);
         let reader = ResponseReader::new(kind, limits);
-        let exchange = Http1::new(lease, upload, reader, clock, watch);
-        Ok(Exchange::Http1(exchange.closing(self.asks_to_close())))
+        let mut exchange = Http1::new(lease, upload, reader, clock, watch);
+        exchange.closes = self.asks_to_close();
+        Ok(Exchange::Http1(exchange))
     }
 
     /// How long the body waits for the server to ask for it, where that was wanted.

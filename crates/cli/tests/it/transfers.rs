@@ -324,14 +324,16 @@ fn a_broken_download_is_tried_again_within_its_bound() {
     assert_eq!((ran.text(), server.connections()), ("hello", 1));
 }
 
+/// A `get` that is tried again at once, of a server that answers so.
+fn with_retries(retries: &str, answers: [Script; 2], args: &[&str]) -> Ran {
+    let server = serve(answers);
+    gannet([&["get", &server.url("/")], args, &["--retry", retries, "--retry-delay", "0"]].concat())
+}
+
 #[test]
 fn what_is_tried_again_can_be_said() {
     let place = Place::new();
-    let again = ["--retry", "1", "--retry-delay", "0"];
-    let get = |answers: [Script; 2], args: &[&str]| {
-        let server = serve(answers);
-        gannet([&["get", &server.url("/")], args, &again].concat())
-    };
+    let get = |answers, args: &[&str]| with_retries("1", answers, args);
     let ok = || answer("200 OK", "", "ok");
     let teapot = || answer("418 Teapot", "", "tea");
     assert_eq!(get([teapot(), ok()], &["--retry-on", "4xx"]).assert_code(0).text(), "ok");
@@ -348,11 +350,7 @@ fn what_is_tried_again_can_be_said() {
 #[test]
 fn the_waits_between_attempts_are_told_while_they_last() {
     let place = Place::new();
-    let again = ["--retry", "2", "--retry-delay", "0"];
-    let get = |answers: [Script; 2], args: &[&str]| {
-        let server = serve(answers);
-        gannet([&["get", &server.url("/")], args, &again].concat())
-    };
+    let get = |answers, args: &[&str]| with_retries("2", answers, args);
     let (busy, ok) = (|| answer("503 Busy", "", ""), || answer("200 OK", "", "ok"));
     let said = "503 Service Unavailable: again in 0.0 s, 2 left";
     get([busy(), ok()], &[]).assert_code(0).assert_says(said);

@@ -36,8 +36,8 @@ pub(crate) struct Http1 {
     broken: Option<io::Error>,
     /// A response byte has been seen.
     answered: bool,
-    /// The request said that the connection is closed behind it.
-    closes: bool,
+    /// The request told the server to close the connection, and no other may follow on it (RFC 9112 §9.6).
+    pub(crate) closes: bool,
     pub(crate) watch: Watch,
 }
 
@@ -46,11 +46,6 @@ impl Http1 {
         let buffer = ReadBuffer::default();
         let (start, end, broken, answered, closes) = (0, 0, None, false, false);
         Http1 { lease, upload, reader, buffer, start, end, clock, broken, answered, closes, watch }
-    }
-
-    /// No other request may follow on the connection: this one told the server to close it (RFC 9112 §9.6).
-    pub(crate) fn closing(self, closes: bool) -> Self {
-        Http1 { closes, ..self }
     }
 
     /// The response's head.
