@@ -240,7 +240,9 @@ impl Given {
 pub(crate) fn arguments(settings: &[Setting], given: &Given) -> Vec<String> {
     let mut arguments = Vec::new();
     for Setting { name, values, .. } in settings {
-        let Some(values) = values.as_ref().filter(|_| !given.has(name)) else { continue };
+        let Some(values) = values.as_ref().filter(|values| !given.has(name) && !are_of_stdin(name, values)) else {
+            continue;
+        };
         let long = format!("--{name}");
         if values.is_empty() {
             arguments.push(long);
@@ -253,7 +255,14 @@ pub(crate) fn arguments(settings: &[Setting], given: &Given) -> Vec<String> {
 
 /// The options whose values are not kept: who asks rows again has to give them.
 pub(crate) fn withheld(settings: &[Setting]) -> Vec<String> {
-    settings.iter().filter(|setting| setting.values.is_none()).map(|setting| format!("--{}", setting.name)).collect()
+    let is_kept =
+        |setting: &Setting| setting.values.as_ref().is_some_and(|values| !are_of_stdin(&setting.name, values));
+    settings.iter().filter(|setting| !is_kept(setting)).map(|setting| format!("--{}", setting.name)).collect()
+}
+
+/// Whether they were read where nothing stands any more.
+fn are_of_stdin(name: &str, values: &[String]) -> bool {
+    FILES.contains(&name) && values.iter().any(|value| value == "@-")
 }
 
 #[cfg(test)]
@@ -315,6 +324,7 @@ mod tests {
         let token = given(&["--oauth2-bearer", "sesame"]);
         assert!(!format!("{token:?}").contains("sesame"));
         assert_eq!(withheld(&token), ["--oauth2-bearer"]);
+        assert_eq!(withheld(&given(&["--header", "@-"])), ["--header"]);
         let settings = given(&["-b", "cookies.txt", "--oauth2-bearer", "@token"]);
         assert!(withheld(&settings).is_empty(), "{settings:?}");
     }

@@ -67,6 +67,11 @@ impl Learned {
         self.hosts.iter().filter(|(_, known)| fresh(known)).map(|(host, known)| (host.clone(), known.learnt)).collect()
     }
 
+    /// Whether what is learnt is written down for later runs.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Writes down now and then what a run has learnt, until it is dropped.
     pub(crate) async fn keep(&self, control: &Control) -> std::convert::Infallible {
         if self.path.is_none() {

@@ -70,13 +70,15 @@ fn receipt_line(receipt: &ReceiptSummary) -> Option<String> {
 /// What held the busiest host back, where it has refused: it is kept to in later runs too.
 fn learnt_line(report: &Report) -> Option<String> {
     let host = &busiest(&report.receipt)?.host;
-    let (_, learnt) = report.learnt.iter().find(|(name, _)| name == host)?;
+    let (all, is_kept) = &report.learnt;
+    let (_, learnt) = all.iter().find(|(name, _)| name == host)?;
     let rate = learnt.rate?;
     let precision = if rate < 10.0 { 1 } else { 0 };
-    Some(format!(
-        "learnt    {host} takes some {rate:.precision$} requests a second, and is asked no faster in later runs either; \
-         --learned none forgets, --no-adapt pays no heed"
-    ))
+    let later = match is_kept {
+        true => ", and is asked no faster in later runs either; --learned none forgets,",
+        false => ";",
+    };
+    Some(format!("learnt    {host} takes some {rate:.precision$} requests a second{later} --no-adapt pays no heed"))
 }
 
 fn name(end: &End) -> &'static str {

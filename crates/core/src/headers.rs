@@ -201,8 +201,7 @@ impl Headers {
     }
 }
 
-/// Shows names and values, those marked secret and the well-known credentials as `***`.
-/// Without the secrets: credentials, cookies, the query of another place.
+/// Shows names and values; as `***` those marked secret, credentials, cookies, and the query of another place.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();

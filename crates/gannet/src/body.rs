@@ -36,6 +36,8 @@ pub(crate) enum Kind {
         segments: Arc<[Segment]>,
         length: Option<u64>,
         replayable: bool,
+        /// It was begun; what a pipe has given is gone, though it could be opened again.
+        begun: bool,
     },
     /// Once sent it is gone.
     Once {
@@ -46,6 +48,17 @@ pub(crate) enum Kind {
         make: Arc<dyn Fn() -> BodyStream + Send + Sync>,
         length: Option<u64>,
     },
+}
+
+impl Kind {
+    /// Takes back what was taken out to be sent, and was not begun.
+    pub(crate) fn put_back(&mut self, source: Source) {
+        match self {
+            Kind::Once { stream, .. } => *stream = source.into_stream(),
+            Kind::Segments { begun, .. } => *begun = false,
+            Kind::Empty | Kind::Bytes(_) | Kind::Again { .. } => {}
+        }
+    }
 }
 
 impl Body {
@@ -75,12 +88,12 @@ impl Body {
             .map_err(|error| Error::request(format!("body file {}", path.display())).with_source(error))?;
         let length = meta.is_file().then_some(meta.len());
         let segments = Arc::from([Segment::File { path, length }]);
-        Ok(Body { kind: Kind::Segments { segments, length, replayable: length.is_some() } })
+        Ok(Body { kind: Kind::Segments { segments, length, replayable: length.is_some(), begun: false } })
     }
 
     pub(crate) fn multipart(form: Encoded) -> Self {
         let Encoded { segments, length, replayable, .. } = form;
-        Body { kind: Kind::Segments { segments: segments.into(), length, replayable } }
+        Body { kind: Kind::Segments { segments: segments.into(), length, replayable, begun: false } }
     }
 
     /// The number of bytes, where it is known before sending.
@@ -107,12 +120,12 @@ impl Body {
 
     /// Whether it can still be sent.
     pub(crate) fn is_available(&self) -> bool {
-        !matches!(self.kind, Kind::Once { stream: None, .. })
+        !matches!(self.kind, Kind::Once { stream: None, .. } | Kind::Segments { replayable: false, begun: true, .. })
     }
 
     /// Whether it can be sent once only, and was not.
     pub(crate) fn is_unspent(&self) -> bool {
-        matches!(self.kind, Kind::Once { stream: Some(_), .. })
+        matches!(self.kind, Kind::Once { stream: Some(_), .. } | Kind::Segments { replayable: false, begun: false, .. })
     }
 
     /// Whether it can be sent once more after a sending.
@@ -125,8 +138,8 @@ impl Body {
         let kind = match &self.kind {
             Kind::Empty => Kind::Empty,
             Kind::Bytes(bytes) => Kind::Bytes(bytes.clone()),
-            Kind::Segments { segments, length, replayable: true } => {
-                Kind::Segments { segments: segments.clone(), length: *length, replayable: true }
+            Kind::Segments { segments, length, replayable: true, .. } => {
+                Kind::Segments { segments: segments.clone(), length: *length, replayable: true, begun: false }
             }
             Kind::Again { make, length } => Kind::Again { make: make.clone(), length: *length },
             Kind::Once { .. } | Kind::Segments { .. } => return None,

@@ -11,6 +11,10 @@ pub struct RedactedUrl(Box<str>);
 impl RedactedUrl {
     /// Blanks the userinfo, and the values of parameters (in query or fragment) whose name speaks of a secret.
     pub fn new(url: &Url) -> Self {
+        if url.cannot_be_a_base() && url.path().contains('@') {
+            // `me:secret@host/`, whose scheme was forgotten.
+            return RedactedUrl(without_userinfo(url.as_str()).into());
+        }
         let has_userinfo = !url.username().is_empty() || url.password().is_some();
         let has_secret = url.query().is_some_and(|query| pairs(query).any(|(name, _)| is_secret_name(name)));
         // What an authorization server hands to a page stands in the fragment.
@@ -59,10 +63,9 @@ impl ShownText<'_> {
         if let Ok(url) = Url::parse(self.0) {
             return RedactedUrl::new(&url).to_string();
         }
-        let (place, query) = self.0.split_once('?').unwrap_or((self.0, ""));
-        // Whatever stands before it may be a password.
-        let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, behind)| format!("***@{behind}"));
-        if query.is_empty() { place } else { format!("{place}?{}", blanked(query)) }
+        let text = without_userinfo(self.0);
+        let (place, query) = text.split_once('?').unwrap_or((&text, ""));
+        if query.is_empty() { place.to_owned() } else { format!("{place}?{}", blanked(query)) }
     }
 }
 
@@ -76,6 +79,11 @@ impl fmt::Debug for ShownText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text(), f)
     }
+}
+
+/// Of a text that is no URL: whatever stands before an @ may be a password.
+fn without_userinfo(text: &str) -> String {
+    text.rsplit_once('@').map_or(text.to_owned(), |(_, behind)| format!("***@{behind}"))
 }
 
 fn blanked(query: &str) -> String {
@@ -113,5 +121,12 @@ mod tests {
         assert_eq!(shown("http://me:pw@h/p"), "http://***@h/p");
         assert_eq!(shown("http://h/?page=2&access_token=abc&KEY=d&x"), "http://h/?page=2&access_token=***&KEY=***&x");
         assert_eq!(shown("http://h/#access_token=abc&state=1"), "http://h/#access_token=***&state=1");
+        // No userinfo where there is no host.
+        assert_eq!(shown("me:1secret@h/a"), "***@h/a");
+        for text in ["http://me:p?w@h/", "http://me:p@w@ h/", "me:secret@h/", "//me:pw@h"] {
+            let shown = ShownText(text).to_string();
+            assert!(shown.starts_with("***@") && shown.contains('h'), "{text}: {shown}");
+        }
+        assert_eq!(ShownText("/a?token=x&b=1").to_string(), "/a?token=***&b=1");
     }
 }

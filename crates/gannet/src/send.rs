@@ -185,9 +185,7 @@ impl Sending<'_> {
     }
 
     fn may_resend(&self, error: &Error, refusals: u32) -> bool {
-        let body = &self.request.body;
-        // What a pipe has given is gone, though it could be opened again.
-        error.is_unprocessed() && (body.is_replayable() || body.is_unspent()) && refusals < MOST_REFUSALS
+        error.is_unprocessed() && self.request.body.is_available() && refusals < MOST_REFUSALS
     }
 
     fn start(&mut self, lease: Lease) -> Result<Exchange, Failed> {

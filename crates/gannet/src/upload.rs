@@ -131,9 +131,7 @@ impl Upload {
         if self.state != State::GivenUp {
             return false;
         }
-        if let Kind::Once { stream, .. } = body {
-            *stream = std::mem::replace(&mut self.source, Source::done()).into_stream();
-        }
+        body.put_back(std::mem::replace(&mut self.source, Source::done()));
         true
     }
 
@@ -180,9 +178,8 @@ impl Upload {
                 let _ = Pin::new(&mut *stream).poll_flush(cx)?;
                 return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
             }
-            let next = self.poll_next(cx);
-            self.starved = next.is_pending();
-            match next {
+            self.starved = false;
+            match self.poll_next(cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => {
                     // What was written is told at once: the flush may wait long for a socket that takes no more.
@@ -198,7 +195,7 @@ impl Upload {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(body_error(error))),
                 Poll::Pending => {
                     // TLS keeps back what the socket did not take, and the server may wait for it.
-                    let _ = Pin::new(&mut *stream).poll_flush(cx)?;
+                    self.starved = Pin::new(&mut *stream).poll_flush(cx)?.is_ready();
                     return if progress { Poll::Ready(Ok(Sent::Some)) } else { Poll::Pending };
                 }
             }

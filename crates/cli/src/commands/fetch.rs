@@ -34,8 +34,8 @@ pub(crate) struct Report {
     pub(crate) withheld: Vec<String>,
     /// What was done to each host.
     pub(crate) receipt: ReceiptSummary,
-    /// What was learnt of each host.
-    pub(crate) learnt: Vec<(String, Learnt)>,
+    /// What was learnt of each host, and whether that is kept.
+    pub(crate) learnt: (Vec<(String, Learnt)>, bool),
     /// What the session did with its connections.
     pub(crate) connections: PoolCounters,
 }
@@ -137,7 +137,7 @@ pub(crate) fn fetch(args: &FetchArgs, settings: &[Setting], job: Job<'_>) -> any
     if let Err(error) = who::save(&session, &args.request.who) {
         tell(&format!("warning: {error}"));
     }
-    let (receipt, learnt) = (finished.receipt, finished.learnt);
+    let (receipt, learnt) = (finished.receipt, (finished.learnt, learned.is_kept()));
     let (sink, withheld) = (finished.sink.sink, identity::withheld(settings));
     let (end, elapsed, connections) = (finished.end, started.elapsed(), session.pool_counters());
     Ok(Some(Report { end, sink, elapsed, resume, withheld, receipt, learnt, connections }))

@@ -61,7 +61,7 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
     };
     let telling = format.map(|format| Telling::begin(format, &mut request, file.as_deref()));
     if let Some(path) = file.as_deref().filter(|path| save::is_whole(args, path)) {
-        tell(&format!("{} is there, and whole: nothing is asked", path.display()));
+        tell(&format!("{} is there, and no part of it: nothing is asked of the server", path.display()));
         return ended(telling, None, Exit::Success, None);
     }
     if let Some(missing) = save::missing_folder(args, file.as_deref()) {

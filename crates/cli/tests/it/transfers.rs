@@ -246,7 +246,7 @@ fn a_file_that_is_whole_is_not_asked_for_again() {
         let ran = gannet([&["get", "-C", "-", &url, "-w", "%{http_code} %{exitcode}"], args].concat()).assert_code(0);
         assert_eq!(
             (ran.text(), ran.err.as_str()),
-            ("000 0", &*format!("{} is there, and whole: nothing is asked\n", place.name("a")))
+            ("000 0", &*format!("{} is there, and no part of it: nothing is asked of the server\n", place.name("a")))
         );
     }
     assert_eq!(server.connections(), 0);

@@ -26,7 +26,8 @@ impl Response {
         Response { response, runtime }
     }
 
-    /// The response of the async door, for what has no method here; its futures are for [`Session::block_on`].
+    /// The response of the async door, for what has no method here; its futures are for
+    /// [`Session::block_on`](super::Session::block_on).
     pub fn into_async(self) -> crate::Response {
         self.response
     }

@@ -43,7 +43,10 @@ impl Source {
         match body {
             Kind::Empty => Source::done(),
             Kind::Bytes(bytes) => Source::of_bytes(bytes.clone()),
-            Kind::Segments { segments, .. } => Source::of_segments(segments.clone()),
+            Kind::Segments { segments, begun, .. } => {
+                *begun = true;
+                Source::of_segments(segments.clone())
+            }
             Kind::Once { stream, length } => {
                 stream.take().map_or_else(Source::done, |stream| Source::of_stream(stream, *length))
             }

@@ -60,7 +60,6 @@ pub struct BulkOptions {
     /// The largest body of a row, in bytes, after decoding; 32 MiB, or `response.max_body` of the session where that is
     /// less. A request's own [`max_body`](crate::RequestBuilder::max_body) goes before both.
     pub max_body: u64,
-    /// Bodies held at once, in bytes, over all rows; 256 MiB. Beyond it nothing new starts and bodies wait to grow,
     /// Bodies held at once, in bytes, over all rows: those that come, and finished ones that nobody has taken yet from a
     /// stream of outcomes, or that an output has no room for; 256 MiB. Beyond it nothing new starts and bodies wait to
     /// grow, all but one. In input order rows behind one that is not done go beyond it one by one rather than stop. Lists

@@ -25,6 +25,8 @@ use overrides::Overrides;
 
 /// A failed lookup is believed this long, so that thousands of rows of a dead name cost one lookup a second.
 const NEGATIVE_TTL: Duration = Duration::from_secs(1);
+/// How long an answer is kept that nobody waited for to its end.
+const HALF_ANSWER: Duration = Duration::from_secs(1);
 /// Beyond a day an answer is not worth believing, whatever the options say.
 const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
 

@@ -28,7 +28,7 @@ pub(super) struct Part {
     note: Option<PathBuf>,
     /// Takes the part away where it is dropped.
     passing: Option<TempPath>,
-    /// What came of it is decided.
+    /// Nothing is to be taken away: what came of it is decided, or what is there is none of ours yet.
     is_settled: bool,
     file: File,
     overwrite: bool,
@@ -85,7 +85,9 @@ impl Part {
             total: None,
             validator: None,
         };
-        part.recall(options.resume)?;
+        let had = part.recall(options.resume)?;
+        // What another download left stays until a body takes its place.
+        part.is_settled = had > 0 && part.partial().is_none();
         Ok(part)
     }
 
@@ -128,6 +130,8 @@ impl Part {
     /// Forgets what is there.
     pub(super) fn forget(&mut self) {
         (self.validator, self.length) = (None, 0);
+        // It was good for something, and may be again.
+        self.is_settled = true;
     }
 
     /// Empties it, for a body of this version and length.
@@ -135,6 +139,7 @@ impl Part {
         let emptied = self.empty(validator.as_ref(), total);
         emptied.map_err(|error| failed("cannot write", &self.part, error))?;
         (self.length, self.validator, self.total) = (0, validator, total);
+        self.is_settled = false;
         Ok(())
     }
 
@@ -169,17 +174,17 @@ impl Part {
         Ok(self.path.clone())
     }
 
-    /// Takes up what an earlier download left, if it is of the same URL.
-    fn recall(&mut self, resume: bool) -> Result<()> {
+    /// Takes up what an earlier download left, if it is of the same URL; how long what is there is.
+    fn recall(&mut self, resume: bool) -> Result<u64> {
         let length = self.file.metadata().map_err(|error| failed("cannot read", &self.part, error))?.len();
         let note = if resume && length > 0 { self.read_note() } else { None };
         let Some(note) = note.filter(|note| note.url == self.key && note.total.is_none_or(|total| length <= total))
         else {
-            return Ok(());
+            return Ok(length);
         };
         self.file.seek(SeekFrom::End(0)).map_err(|error| failed("cannot read", &self.part, error))?;
         (self.length, self.validator, self.total) = (length, Some(note.validator), note.total);
-        Ok(())
+        Ok(length)
     }
 
     fn read_note(&self) -> Option<Note> {

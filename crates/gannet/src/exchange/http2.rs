@@ -36,6 +36,8 @@ pub(crate) struct Http2 {
     unwritten: Unwritten,
     /// The whole body, if there is one, is with the socket.
     is_sent: bool,
+    /// The connection had bytes of the body that were not with the socket, when that was last looked at.
+    was_unwritten: bool,
     /// A body that was not begun when the answer came.
     unsent: Option<Source>,
     /// What came last and was handed on.
@@ -112,6 +114,7 @@ impl Http2 {
             outgoing,
             unwritten: Unwritten::default(),
             is_sent: is_empty,
+            was_unwritten: false,
             unsent: None,
             piece: Bytes::new(),
             trailers: None,
@@ -277,9 +280,7 @@ impl Http2 {
     /// Whether the answer came before the body was begun; a one-time stream is then back in the body.
     pub(crate) fn reclaim(&mut self, body: &mut Kind) -> bool {
         let Some(source) = self.unsent.take() else { return false };
-        if let Kind::Once { stream, .. } = body {
-            *stream = source.into_stream();
-        }
+        body.put_back(source);
         true
     }
 

@@ -179,8 +179,13 @@ impl ResponseBody {
         self.returned = (!rest.is_empty()).then(|| Box::new(rest));
     }
 
+    /// What was taken back, if anything was.
+    pub(super) fn give_back(&mut self) -> Option<Bytes> {
+        self.returned.take().map(|rest| *rest)
+    }
+
     pub(super) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<bool>> {
-        if let Some(rest) = self.returned.take() {
+        if let Some(rest) = self.give_back() {
             out.extend_from_slice(&rest);
             return Poll::Ready(Ok(true));
         }

@@ -141,6 +141,9 @@ impl Response {
 
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         self.body.begun = true;
+        if let Some(rest) = self.body.give_back() {
+            return Poll::Ready(Ok(Some(rest)));
+        }
         // Room at once, where it will be needed: growing would copy what is there.
         let is_large = self.body.decoder.is_none() && self.body.left() > FULL_CHUNK as u64;
         let mut out = Vec::with_capacity(if is_large { FULL_CHUNK + READ_SIZE } else { 0 });

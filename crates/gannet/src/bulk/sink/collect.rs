@@ -108,11 +108,13 @@ impl Sink for ChannelSink {
         if state.is_unread {
             return Poll::Ready(Err(broken_pipe()));
         }
-        if state.len() < self.channel.bound {
+        let has_room = state.len() < self.channel.bound;
+        if has_room && state.waiting.is_none() {
             return Poll::Ready(Ok(()));
         }
+        // In order, that the reader has taken all it can is news too: see `awaits_turns`.
         state.writer = Some(cx.waker().clone());
-        Poll::Pending
+        if has_room { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// In order: each parked row may become an outcome that waits for its turn here.

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
-use super::{Failure, LONGEST_TTL, Progress, Shared, unique};
+use super::{Failure, HALF_ANSWER, Progress, Shared, unique};
 use crate::resolve::Resolve;
 
 pub(super) struct Custom {
@@ -88,8 +88,9 @@ impl Asking {
         (unique(&progress.addresses), progress.ttl.map_or(longest, |ttl| ttl.min(longest)))
     }
 
-    /// Returns when nobody waits for it any more. What was found by then is kept as a whole answer is: a connection
-    /// that was made before the other IP version was answered would have each later one ask again.
+    /// Returns when nobody waits for it any more. What was found by then is kept for a moment: a connection that was made
+    /// before the other IP version was answered would have each of those beside it ask again. No longer, since it may
+    /// be the half of the answer that does not work.
     async fn abandoned(&self) {
         loop {
             self.progress.closed().await;
@@ -100,7 +101,7 @@ impl Asking {
                 let (found, ttl) = self.so_far(&shared);
                 let flight = match found.is_empty() {
                     true => state.cache.abandon(&self.name),
-                    false => state.cache.land(&self.name, Ok(found.into()), ttl.min(LONGEST_TTL), Instant::now()),
+                    false => state.cache.land(&self.name, Ok(found.into()), ttl.min(HALF_ANSWER), Instant::now()),
                 };
                 drop(state);
                 drop(flight);

@@ -74,22 +74,16 @@ fn next_name(shared: &Shared) -> Option<Arc<str>> {
 
 fn look_up(name: &str) -> Result<Vec<IpAddr>, Failure> {
     let found = (name, 0u16).to_socket_addrs().map_err(|error| Failure::of(&error))?;
-    usable(name, found)
+    Ok(link_local_last(found))
 }
 
-/// The addresses without what is beside them. Those that lead nowhere without it, namely the interface that a
-/// link-local one belongs to (RFC 4007 §6), are left out, and named where there are no others.
-fn usable(name: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<IpAddr>, Failure> {
+/// The addresses without what is beside them. A link-local one leads nowhere without the interface that it belongs to
+/// (RFC 4007 §6), unless `connections.interface` names one: the others come first.
+fn link_local_last(found: impl Iterator<Item = SocketAddr>) -> Vec<IpAddr> {
     let is_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let (local, rest): (Vec<_>, Vec<_>) = found.map(|address| address.ip()).partition(is_local);
-    match local.first() {
-        Some(ip) if rest.is_empty() => {
-            let message =
-                format!("{name} has only link-local addresses ({ip}), which need an interface to be reached by");
-            Err(Failure { message: message.into(), exhausted: None })
-        }
-        _ => Ok(rest),
-    }
+    let (local, mut all): (Vec<_>, Vec<_>) = found.map(|address| address.ip()).partition(is_local);
+    all.extend(local);
+    all
 }
 
 #[cfg(test)]
@@ -97,15 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn link_local_addresses_are_left_out_and_told_of_where_there_are_no_others() {
-        let usable = |list: &[&str]| {
-            let found = list.iter().map(|address| address.parse().unwrap());
-            usable("printer.local", found).map_err(|failure| failure.message)
-        };
-        let rest = usable(&["[fe80::1%2]:0", "10.0.0.1:0", "[2001:db8::1]:0"]).unwrap();
-        assert_eq!(rest, ["10.0.0.1", "2001:db8::1"].map(|ip| ip.parse::<IpAddr>().unwrap()));
-        let message = usable(&["[fe80::1%2]:0"]).unwrap_err();
-        assert!(message.contains("only link-local addresses (fe80::1)"), "{message}");
-        assert_eq!(usable(&[]).unwrap(), [] as [IpAddr; 0]);
+    fn link_local_addresses_come_behind_all_others() {
+        let found = ["[fe80::1%2]:0", "10.0.0.1:0", "[2001:db8::1]:0"].map(|address| address.parse().unwrap());
+        let wanted = ["10.0.0.1", "2001:db8::1", "fe80::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        assert_eq!(link_local_last(found.into_iter()), wanted);
     }
 }

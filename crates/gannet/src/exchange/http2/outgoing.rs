@@ -146,10 +146,13 @@ impl Http2 {
             return;
         }
         // In this order: what is written in between is seen by one of them.
-        self.is_sent = self.outgoing.is_none() && self.unwritten.is_written();
-        if let Some(muxed) = self.lease.muxed() {
+        let is_written = self.unwritten.is_written();
+        self.is_sent = self.outgoing.is_none() && is_written;
+        // Of what others have written nothing is ours, where nothing of ours was to be written.
+        if let Some(muxed) = self.lease.muxed().filter(|_| self.was_unwritten) {
             self.clock.moved = self.clock.moved.max(muxed.wrote_at());
         }
+        self.was_unwritten = !is_written;
     }
 }
 

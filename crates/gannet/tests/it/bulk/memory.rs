@@ -82,6 +82,27 @@ async fn in_order_a_row_that_is_sent_again_gets_done_although_those_behind_it_fi
     assert_in_order(&outcomes);
 }
 
+/// A row that never had a body gives no memory back when it is read, and is news all the same.
+#[tokio::test(start_paused = true)]
+async fn in_order_a_row_that_is_sent_again_gets_done_behind_one_that_could_not_be_sent() {
+    let busy = Script::new().expect_head().send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let second = ScriptedServer::start([busy.close(), large()]).await.unwrap();
+    let others = ScriptedServer::start(vec![large(); 5]).await.unwrap();
+    let mut options = limited(2, BODY);
+    options.retry.backoff.base = Duration::from_secs(10);
+    let urls = ["no URL".to_owned(), second.url("/")].into_iter().chain((0..5).map(|_| others.url("/")));
+    let mut stream = session().fetch_iter(urls.collect::<Vec<_>>()).options(options).ordered().outcomes();
+    all_is_quiet().await;
+    let mut outcomes = Vec::new();
+    let an_hour = Duration::from_secs(3600);
+    while let Some(outcome) = tokio::time::timeout(an_hour, stream.next()).await.expect("it hangs") {
+        outcomes.push(outcome);
+        all_is_quiet().await;
+    }
+    assert_eq!((outcomes.len(), outcomes[0].is_ok(), outcomes[1].attempts), (7, false, 2));
+    assert_in_order(&outcomes);
+}
+
 /// Takes nothing before the other end is gone.
 struct Gated(Receiver<()>);
 

@@ -333,6 +333,33 @@ async fn a_download_that_is_dropped_leaves_its_part_only_if_a_later_one_can_go_o
     assert!(error.message().contains(&format!("there is no folder {}", folder.path("no").display())), "{error}");
 }
 
+#[tokio::test]
+async fn what_another_download_left_stays_until_a_body_takes_its_place() {
+    let folder = Folder::new();
+    let left = || {
+        fs::write(folder.path("f.part"), "of another").unwrap();
+        fs::write(folder.path("f.part.json"), "{}").unwrap();
+    };
+    left();
+    for kind in [ErrorKind::Connect, ErrorKind::Status] {
+        for resume in [true, false] {
+            let missing = serve([status("404 Not Found", "")]).await;
+            let url = if kind == ErrorKind::Status { missing.url("/") } else { "http://127.0.0.1:1/".to_owned() };
+            let options = DownloadOptions { resume, ..DownloadOptions::default() };
+            let download = Session::default().download(url, folder.path("f")).options(options);
+            assert_eq!(in_time(download.send()).await.unwrap_err().kind(), kind);
+            assert_eq!(folder.read("f.part").as_deref(), Some("of another"));
+            assert_eq!(folder.names(), ["f.part", "f.part.json"]);
+        }
+    }
+    let server = serve([whole("", BODY, 5), whole("", BODY, 11)]).await;
+    in_time(Session::default().download(server.url("/"), folder.path("f")).send()).await.unwrap_err();
+    assert!(folder.names().is_empty(), "what took its place is of no use: {:?}", folder.names());
+    left();
+    in_time(Session::default().download(server.url("/"), folder.path("f")).send()).await.unwrap();
+    assert_eq!((folder.names(), folder.read("f").as_deref()), (vec!["f".to_owned()], Some(BODY)));
+}
+
 /// Whoever watches a request sees its attempts, and why and how long it waits between them.
 #[tokio::test]
 async fn the_waits_between_attempts_are_told() {
