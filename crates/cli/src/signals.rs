@@ -24,6 +24,14 @@ pub(crate) struct Signals {
     terminate: Signal,
 }
 
+/// Ready when one of them comes; never where they cannot be caught, and end the process as usual.
+pub(crate) async fn asked_to_end() {
+    match Signals::catch() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => pending().await,
+    }
+}
+
 impl Signals {
     /// Within a runtime.
     ///

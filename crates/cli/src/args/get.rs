@@ -226,4 +226,4 @@ Examples:
 
 Exit codes: 0 a whole response with a status below 400; 1 the tool itself failed; 2 usage; 3 no whole response, or \
 a status of 400 or more (its body is still written, but not with -f, into a file with -C or --retry, or under a name \
-that the server or URL chose); 4 stdout was closed; 130 Ctrl-C.";
+that the server or URL chose); 4 stdout was closed, or Ctrl-C on the way into a file; 130 Ctrl-C elsewhere.";

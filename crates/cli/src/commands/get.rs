@@ -1,5 +1,6 @@
 //! `gannet get`: one request, its body to stdout as it comes, or to a file. A status of 400 or more still has its body
-//! written, unless `-f` says otherwise; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is for them.
+//! written, unless `-f` says otherwise; what went wrong goes to stderr. Retries only where they are asked for: `fetch` is
+//! for them. Ctrl-C on the way into a file leaves of it what can be gone on with, and nothing else.
 
 mod bar;
 mod body;
@@ -9,6 +10,7 @@ mod save;
 mod upload;
 
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -21,7 +23,7 @@ use super::runtime;
 use crate::args::GetArgs;
 use crate::exit::Exit;
 use crate::write_out::{Telling, WriteOut};
-use crate::{exchange, settings, tell, who};
+use crate::{exchange, settings, signals, tell, who};
 
 /// Sends the request and writes what comes back.
 pub(crate) fn run(args: &GetArgs) -> anyhow::Result<Exit> {
@@ -69,15 +71,31 @@ async fn ask(session: &Session, args: &GetArgs) -> anyhow::Result<Exit> {
         return Err(anyhow::anyhow!(missing));
     }
     let dump = Dump::begin(args, &mut request)?;
-    let beside = Beside { bar, dump, telling };
-    match target {
-        Some(target) => download(session, request, target, args, beside).await,
-        None => stream(session, request, args, beside).await,
+    // What writes to a pipe that nobody reads would not hear of a signal that is caught.
+    let is_heard = target.is_some() || file.as_ref().is_some_and(|path| !save::is_special(path));
+    let (left, shown) = (file.clone(), bar.clone());
+    let beside = Beside { file, bar, dump, telling };
+    let transfer = async {
+        match target {
+            Some(target) => download(session, request, target, args, beside).await,
+            None => stream(session, request, args, beside).await,
+        }
+    };
+    tokio::select! {
+        exit = transfer => exit,
+        () = signals::asked_to_end(), if is_heard => {
+            shown.finish();
+            tell("stopped");
+            left.as_deref().inspect(|file| save::tell_kept(file));
+            Ok(Exit::Stopped)
+        }
     }
 }
 
 /// What is told of a transfer beside its body.
 struct Beside {
+    /// Where the body goes, if that is a file whose name is known.
+    file: Option<PathBuf>,
     bar: Bar,
     dump: Option<Dump>,
     telling: Option<Telling>,
@@ -88,12 +106,8 @@ async fn download(
     request: Request,
     target: SaveAs,
     args: &GetArgs,
-    Beside { bar, dump, mut telling }: Beside,
+    Beside { file, bar, dump, mut telling }: Beside,
 ) -> anyhow::Result<Exit> {
-    let file = match &target {
-        SaveAs::File(path) => Some(path.clone()),
-        SaveAs::Folder(_) => None,
-    };
     let saved = save::download(session, request, target, args, &bar).await;
     dump.map_or(Ok(()), Dump::write)?;
     match saved {
@@ -119,7 +133,7 @@ async fn stream(
     session: &Session,
     request: Request,
     args: &GetArgs,
-    Beside { bar, dump, telling }: Beside,
+    Beside { file, bar, dump, telling }: Beside,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let is_whole_get = *request.method() == Method::GET && args.range.is_none();
@@ -136,7 +150,7 @@ async fn stream(
     let (response, written, outcome) = body::write(args, response).await;
     bar.finish();
     let tells = args.verbose || outcome.is_err() || !response.ok();
-    if tells && written.is_within_line && args.file().is_none() && io::stdout().is_terminal() {
+    if tells && written.is_within_line && file.is_none() && io::stdout().is_terminal() {
         // What is told must not stand behind the body's last line.
         tell("");
     }
@@ -148,7 +162,7 @@ async fn stream(
         }
         Err(Broken::Response(error)) => {
             let exit = failed(&error);
-            if let Some(file) = args.file().filter(|_| is_whole_get) {
+            if let Some(file) = file.filter(|_| is_whole_get) {
                 save::tell_kept(&file);
             }
             return ended(telling, Some(&response), exit, Some(error.message()));
@@ -167,7 +181,7 @@ async fn stream(
             return Ok(Exit::Stopped);
         }
         Err(Broken::Output(error)) => {
-            let name = output_name(args);
+            let name = output_name(file.as_deref());
             ended(telling, Some(&response), Exit::Failed, Some(format!("{name}: {error}")))?;
             return Err(error).context(name);
         }
@@ -218,8 +232,8 @@ fn failed(error: &gannet::Error) -> Exit {
     Exit::RowsFailed
 }
 
-fn output_name(args: &GetArgs) -> String {
-    match args.file() {
+fn output_name(file: Option<&Path>) -> String {
+    match file {
         Some(path) => format!("cannot write {}", path.display()),
         None => "cannot write to stdout".to_owned(),
     }

@@ -9,7 +9,7 @@ use gannet_origin::Origin;
 use gannet_origin::script::{Script, ScriptedServer};
 use serde_json::{Value, json};
 
-use crate::gannet::{Place, Ran, command, gannet, rows_in, with_stdin};
+use crate::gannet::{Place, Ran, command, gannet, rows_in, wait_until, with_stdin};
 
 /// What is sent under it is echoed as it is.
 const PLAIN: &str = "Content-Type: text/plain";
@@ -234,6 +234,27 @@ fn what_is_kept_of_a_download_is_said_where_it_can_be_gone_on_with() {
     for args in [&["-o", &place.name("g")][..], &["-d", "x", "-o", &place.name("h")], &[]] {
         let ran = get(args);
         assert!(!ran.err.contains("kept"), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_download_that_is_interrupted_leaves_what_can_be_gone_on_with_and_nothing_else() {
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{TAG}content-disposition: attachment; filename=b\r\ncontent-length: 11\r\n\r\n");
+    for (args, kept) in [(&["-O"][..], true), (&["-o", "a"], true), (&["-J"], false)] {
+        let place = Place::new();
+        let server = serve([Script::new().expect_head().send(format!("{head}hello")).hang()]);
+        let (url, folder) = (server.url("/a"), place.name(""));
+        let mut get = command([&["get", &url, "--output-dir", &folder], args].concat());
+        let child = get.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let sizes = || fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+        wait_until("its beginning is written", || sizes().any(|size| size == 5));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(4), "{said}");
+        assert!(said.contains("stopped\n") && said.contains("5 bytes are kept") == kept, "{args:?}: {said}");
+        assert_eq!(sizes().count(), if kept { 2 } else { 0 }, "{args:?}: part and note");
     }
 }
 

@@ -125,16 +125,10 @@ fn file(path: &Path) -> anyhow::Result<Body> {
     if path == Path::new("-") {
         return Ok(Body::reader(stdin(), None));
     }
-    let meta = std::fs::metadata(path);
-    if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+    if path.is_dir() {
         return Err(usage(format!("-T: {} is a directory", path.display())));
     }
-    match meta.and_then(|meta| if meta.is_file() { Ok(None) } else { std::fs::File::open(path).map(Some) }) {
-        // A pipe may block: it is read aside.
-        Ok(Some(pipe)) => Ok(Body::reader(pipe, None)),
-        Ok(None) => Body::file(path).map_err(|error| usage(format!("-T: {}", error.message()))),
-        Err(error) => Err(usage(format!("-T: cannot read {}: {error}", path.display()))),
-    }
+    Body::file(path).map_err(|error| usage(format!("-T: cannot read {}", error.message())))
 }
 
 fn form(args: &UploadArgs) -> anyhow::Result<Option<Form>> {
