@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 
 use http::Method;
+use percent_encoding::{AsciiSet, percent_encode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -133,26 +134,13 @@ fn resolve(base: &Url, location: &[u8]) -> Result<Url, RedirectError> {
     let text = match std::str::from_utf8(location) {
         Ok(text) => text.to_owned(),
         // Neither ASCII nor UTF-8: the bytes go back to the server as they came, percent-encoded.
-        Err(_) => {
-            let mut text = String::with_capacity(3 * location.len());
-            for &byte in location {
-                match byte {
-                    0x80.. => text.extend(['%', hex(byte >> 4), hex(byte & 15)]),
-                    _ => text.push(char::from(byte)),
-                }
-            }
-            text
-        }
+        Err(_) => percent_encode(location, &AsciiSet::EMPTY).to_string(),
     };
     let mut url = base.join(&text).map_err(|reason| RedirectError::InvalidLocation { reason: reason.to_string() })?;
     if url.fragment().is_none() {
         url.set_fragment(base.fragment());
     }
     Ok(url)
-}
-
-fn hex(digit: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(digit)])
 }
 
 fn keep_own_userinfo(from: &Url, to: &mut Url, cross_origin: bool) -> Result<(), RedirectError> {

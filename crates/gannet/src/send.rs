@@ -17,6 +17,7 @@ use gannet_core::{ErrorKind, Phase};
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::head::says_close;
 use crate::alarm::later;
 use crate::auth::Signing;
 use crate::buffer;

@@ -101,6 +101,8 @@ pub(crate) struct Common {
     pub(crate) defaults: Headers,
     /// The defaults as lines, written once.
     pub(crate) default_block: Vec<u8>,
+    /// The defaults ask for the end of each connection.
+    pub(crate) defaults_close: bool,
     /// The defaults as HTTP/2 carries them, once they were needed.
     pub(crate) http2_defaults: OnceLock<http::HeaderMap>,
     /// Who watches its requests.

@@ -297,20 +297,21 @@ impl Jar {
 
     fn shrink_all(&mut self, now: Option<SystemTime>) {
         if let Some(now) = now {
-            let sites: Vec<Box<str>> = self.sites.keys().cloned().collect();
-            for site in sites {
-                self.take_out(&site, |cookie| cookie.is_expired(now));
-            }
+            self.take_out_anywhere(|cookie| cookie.is_expired(now));
         }
         if self.len > MAX_ALL {
             // Several at once: looking at all of them for each new one would be dear.
             let mut uses: Vec<u64> = self.sites.values().flatten().map(|cookie| cookie.used).collect();
             let (_, last, _) = uses.select_nth_unstable(MAX_ALL / 20);
             let last = *last;
-            let sites: Vec<Box<str>> = self.sites.keys().cloned().collect();
-            for site in sites {
-                self.take_out(&site, |cookie| cookie.used <= last);
-            }
+            self.take_out_anywhere(|cookie| cookie.used <= last);
+        }
+    }
+
+    fn take_out_anywhere(&mut self, unwanted: impl Fn(&Cookie) -> bool) {
+        let sites: Vec<Box<str>> = self.sites.keys().cloned().collect();
+        for site in sites {
+            self.take_out(&site, &unwanted);
         }
     }
 

@@ -43,9 +43,19 @@ pub(crate) struct Http1 {
 
 impl Http1 {
     pub(crate) fn new(lease: Lease, upload: Upload, reader: ResponseReader, clock: Clock, watch: Watch) -> Self {
-        let buffer = ReadBuffer::default();
-        let (start, end, broken, answered, closes) = (0, 0, None, false, false);
-        Http1 { lease, upload, reader, buffer, start, end, clock, broken, answered, closes, watch }
+        Http1 {
+            lease,
+            upload,
+            reader,
+            buffer: ReadBuffer::default(),
+            start: 0,
+            end: 0,
+            clock,
+            broken: None,
+            answered: false,
+            closes: false,
+            watch,
+        }
     }
 
     /// The response's head.
@@ -258,6 +268,7 @@ impl Http1 {
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Failed> {
         let Some(conn) = self.lease.conn() else { return Ok(()) };
         let before = (self.upload.sent(), self.upload.body_sent());
+        let was_starved = self.upload.is_starved();
         match self.upload.poll(&mut conn.stream, cx) {
             Poll::Ready(Ok(sent)) => self.note_sent(before, &sent),
             Poll::Ready(Err(error)) if is_body_error(&error) => {
@@ -265,6 +276,8 @@ impl Http1 {
                 return Err(Failed { error, unanswered: false });
             }
             Poll::Ready(Err(error)) => self.broken = Some(error),
+            // From now on it is the server that is waited for.
+            Poll::Pending if was_starved && !self.upload.is_starved() => self.clock.moved = Instant::now(),
             Poll::Pending => {}
         }
         Ok(())

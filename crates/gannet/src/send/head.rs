@@ -37,12 +37,8 @@ impl Sending<'_> {
 
     /// Whether the request tells the server to close the connection behind it.
     pub(super) fn asks_to_close(&self) -> bool {
-        let says = |value: &[u8]| {
-            value.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
-        };
-        let said = |headers: &Headers| headers.get_all("connection").any(says);
         let own = &self.request.headers;
-        said(own) || (!self.defaults_merged && !own.contains("connection") && said(&self.session.defaults))
+        says_close(own) || (self.session.defaults_close && !self.defaults_merged && !own.contains("connection"))
     }
 
     pub(super) fn write_head(&self, out: &mut Vec<u8>, body: RequestBody) -> Result<()> {
@@ -234,4 +230,10 @@ impl Inner {
         let mut jar = self.jar();
         if jar.is_empty() { None } else { jar.header_for(url, SystemTime::now()) }
     }
+}
+
+/// Whether these fields ask for the end of the connection (RFC 9112 §9.6).
+pub(crate) fn says_close(headers: &Headers) -> bool {
+    let is_close = |word: &[u8]| word.trim_ascii().eq_ignore_ascii_case(b"close");
+    headers.get_all("connection").any(|value| value.split(|byte| *byte == b',').any(is_close))
 }

@@ -19,6 +19,7 @@ use crate::proxy;
 use crate::redirect_rule::{RedirectAction, RedirectRule, RedirectStep};
 use crate::request::{append, check_url};
 use crate::resolve::Resolve;
+use crate::send::says_close;
 use crate::trace::Trace;
 
 /// The content codings that are decoded.
@@ -106,13 +107,14 @@ impl SessionBuilder {
         trusted.map_err(|host| Error::request(format!("cookies.secure_hosts: {host:?} is no host")))?;
         let jar = Mutex::new(jar);
         let proxies = proxy::rules(&options.proxy)?;
-        let http2_defaults = OnceLock::new();
+        let (defaults_close, http2_defaults) = (says_close(&defaults), OnceLock::new());
         let common = Common {
             options,
             connector,
             proxies,
             defaults,
             default_block,
+            defaults_close,
             http2_defaults,
             traces,
             middlewares,

@@ -85,7 +85,7 @@ impl Asking {
     fn so_far(&self, shared: &Shared) -> (Vec<IpAddr>, Duration) {
         let progress = self.progress.borrow();
         let longest = shared.options.ttl;
-        (unique(&progress.addresses), progress.ttl.map_or(longest, |ttl| ttl.min(longest)))
+        (progress.addresses.clone(), progress.ttl.map_or(longest, |ttl| ttl.min(longest)))
     }
 
     /// Returns when nobody waits for it any more. What was found by then is kept for a moment: a connection that was made
@@ -101,7 +101,9 @@ impl Asking {
                 let (found, ttl) = self.so_far(&shared);
                 let flight = match found.is_empty() {
                     true => state.cache.abandon(&self.name),
-                    false => state.cache.land(&self.name, Ok(found.into()), ttl.min(HALF_ANSWER), Instant::now()),
+                    false => {
+                        state.cache.land(&self.name, Ok(unique(&found).into()), ttl.min(HALF_ANSWER), Instant::now())
+                    }
                 };
                 drop(state);
                 drop(flight);
